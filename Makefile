@@ -1,0 +1,54 @@
+# make run    the main job: check, build, compile a CUDA kernel, say what was found
+# make test   everything that CI runs
+# make check  formatters, linters and type checkers alone
+# make test-all   the tests with every CPython from 3.11 on that is present
+# make dist       source distribution and wheel, checked and tried in an empty environment
+# All set up what they need on a fresh machine and reuse it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: run test test-all dist check build emit lint types clean
+
+run: build
+	$(BIN)/python -m generator emit --check
+	$(BIN)/python examples/compile_kernel.py
+	$(BIN)/python -m cubind
+
+test: check build
+	$(BIN)/python -m generator emit --check
+	$(BIN)/python -m pytest tests
+
+test-all:
+	$(PYTHON) tools/test_all.py
+
+dist:
+	$(PYTHON) tools/dist.py
+
+check: lint types
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cython-lint bindings/cubind/_core.pxd
+	$(BIN)/clang-format --dry-run --Werror $(wildcard bindings/cubind/_*.c bindings/cubind/_*.h)
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+build: $(STAMP)
+	$(BIN)/python setup.py -q build_ext --inplace
+
+emit: $(STAMP)
+	$(BIN)/python -m generator emit
+
+$(STAMP): pyproject.toml tools/install.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python tools/install.py
+	touch $@
+
+clean:
+	rm -rf build dist $(VENV) .venv-* *.egg-info bindings/*.egg-info bindings/cubind/*.so
