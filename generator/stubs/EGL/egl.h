@@ -1,0 +1,3 @@
+/* For cudaEGL.h and cuda_egl_interop.h. */
+#pragma once
+typedef int EGLint;
