@@ -1,0 +1,47 @@
+/* Finding and opening one library: see _search.c.  Only _loader.c includes this. */
+#ifndef CUBIND_SEARCH_H
+#define CUBIND_SEARCH_H
+#include "_impl.h"
+#include "_os.h"
+#include <stdlib.h>
+
+/* A growing text, made without Python.  Out of memory: it stops growing. */
+typedef struct text {
+    char *s;
+    size_t n, room;
+} text;
+
+/* A library that was opened.  Everything else is written before `handle`, once. */
+typedef struct found {
+    void *handle;
+    char *path;
+    const char *how;   /* "override", "process", "wheel", "CUDA_PATH", "CUDA_HOME", "system" */
+    void *resolver;    /* spec->resolver, */
+    void *resolver_v1; /* or its first version, without the status argument; or neither */
+} found;
+
+typedef struct place {
+    char *path;
+    const char *how;
+    int foreign; /* a library of another major version: never opened, only told about */
+} place;
+
+typedef struct search {
+    char *override; /* the value of spec->override_env, or NULL */
+    place *places;  /* files, in order */
+    size_t n, room;
+    int n_homes; /* $CUDA_PATH and $CUDA_HOME: how many of them are set */
+} search;
+
+void text_add(text *t, const char *format, ...) CU_IMPL;
+int text_raise(text *t, const char *error_class) CU_IMPL; /* frees it; returns -1 */
+
+/* Candidate files.  `with_python`: the GIL is held, sys.path is read.  -1: out of memory, no Python error is set. */
+int search_collect(search *s, const cu_library_spec *spec, int with_python) CU_IMPL;
+/* Needs no GIL.  Where it fails and `report` is not NULL, that says where was looked. */
+int search_open(const search *s, const cu_library_spec *spec, found *out, text *report) CU_IMPL;
+void search_free(search *s) CU_IMPL;
+void search_after_fork(void) CU_IMPL;
+void *found_handle(found *f) CU_IMPL; /* NULL until everything in it may be read */
+
+#endif
