@@ -1,0 +1,4 @@
+/* refused: unknown_type.h:4: unknown type name 'toyNothing' */
+
+int toyFirst(int);
+int toyBroken(toyNothing x);
