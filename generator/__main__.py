@@ -14,12 +14,18 @@ import sys
 from pathlib import Path
 
 from . import database, headers, pipeline, policy, report
+from .emit import abi_header
 from .emit.declare import EmitError
 from .headers import HeadersError
 from .lower import LowerError
 from .policy import PolicyError
-from .typetable import UnknownTypeError
+from .typetable import Types, UnknownTypeError
 from .writer import write_if_changed
+
+
+class NotAddedError(Exception):
+    """Headers that do not parse; nothing of their version was written."""
+
 
 _MEND = "run `python -m generator emit` and commit what it changes"
 
@@ -45,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         PolicyError,
         LowerError,
         EmitError,
+        NotAddedError,
         UnknownTypeError,
         database.DatabaseError,
         report.NotKnownError,
@@ -72,31 +79,42 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _add(root: Path, out: Path, version: str) -> int:
+    pins = root / headers.VERSIONS_FILE
+    known, before = headers.load(root), pins.read_text()
+    try:
+        release = known.releases.get(version) or headers.resolve(version, root)
+        merged = _merged(root, version)
+    except Exception:
+        write_if_changed(pins, before)
+        raise
+    # nothing is written before everything has parsed: there is no half-added version
+    for facts in merged:
+        write_if_changed(database.path_of(root, facts.library), database.dumps(facts))
+    print(f"added CUDA {version}" + (f" from {len(release.wheels)} wheels" if release.wheels else ""))
+    older = {v for facts in merged for v in facts.versions if database.version_key(v) < database.version_key(version)}
+    if older:
+        print(report.diff(root, max(older, key=database.version_key), version))
+    gaps = report.gaps(root, version)
+    print("\n".join([f"{len(gaps)} parameters are not decided:", *gaps]) if gaps else "every parameter is decided")
+    return _emit(root, out) if version == pipeline.target(root) and not gaps else 0
+
+
+def _merged(root: Path, version: str) -> list[database.Database]:
+    """The facts of every library with this version in them.  NotAddedError where headers do not parse."""
     from .parse import ParseError, parse  # the only command that needs libclang
 
-    release = headers.load(root).releases.get(version) or headers.resolve(version, root)
-    merged: list[tuple[Path, str]] = []
-    previous: list[str] = []
+    found = []
     for name in policy.libraries(root):
         info = policy.load(root, name).info
         try:
             library = parse(report.source_of(info), version, headers.include_dirs(version, root, library=name))
         except ParseError as error:
-            print(f"error: {name} {version}: {error}", file=sys.stderr)
-            return 1
+            raise NotAddedError(f"{name} {version}: {error}") from error
+        abi_header.emit(library, info, Types(library))  # refuses what cannot be put into C
         facts = database.load(root, name) if database.path_of(root, name).exists() else database.Database(name)
-        previous = [v for v in facts.versions if database.version_key(v) < database.version_key(version)]
         facts.merge(library)
-        merged.append((database.path_of(root, name), database.dumps(facts)))
-    # nothing is written before everything has parsed: there is no half-added version
-    for path, text in merged:
-        write_if_changed(path, text)
-    print(f"added CUDA {version}" + (f" from {len(release.wheels)} wheels" if release.wheels else ""))
-    if previous:
-        print(report.diff(root, previous[-1], version))
-    gaps = report.gaps(root, version)
-    print("\n".join([f"{len(gaps)} parameters are not decided:", *gaps]) if gaps else "every parameter is decided")
-    return _emit(root, out) if version == pipeline.target(root) and not gaps else 0
+        found.append(facts)
+    return found
 
 
 def _emit(root: Path, out: Path) -> int:

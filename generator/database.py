@@ -283,7 +283,7 @@ def _with_range(form: Json, versions: set[str], known: list[str]) -> Json:
 def loads(text: str) -> Database:
     """Reads a file's text.  DatabaseError with the line number where it is not what `dumps` writes."""
     lines = text.splitlines()
-    number = 0
+    number = 1
     try:
         head = json.loads(lines[0])
         database = Database(head["library"], head["versions"])

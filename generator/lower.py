@@ -267,7 +267,7 @@ def lower(
     public = {f.name for f in declared}
     skipped = {name for name, p in policy.functions.items() if p.skip}
     functions = [_function(ctx, f, i, public) for i, f in enumerate(declared) if f.name not in skipped]
-    record_plans = records(ctx)
+    record_plans = [replace(r, home=used.library.name) if used and r.name in used.records else r for r in records(ctx)]
     for callback in library.callbacks:
         ctx.callbacks[callback.name] = _callback_plan(ctx, callback)
     tags = _tags(ctx)

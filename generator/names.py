@@ -55,7 +55,7 @@ def emitted_functions(library: ir.Library) -> tuple[ir.Function, ...]:
     public = {f.name for f in library.functions if not f.legacy}
     chosen = [
         f for f in library.functions
-        if not f.legacy or (re.search(r"_v[2-9]\d*$", f.symbol) and f.symbol not in public)
+        if not f.legacy or (re.search(r"_v([2-9]|[1-9]\d+)$", f.symbol) and f.symbol not in public)
     ]  # fmt: skip
     return tuple(sorted(chosen, key=lambda f: f.symbol))
 

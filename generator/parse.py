@@ -16,14 +16,13 @@ from pathlib import Path
 from clang import cindex
 from clang.cindex import Cursor, CursorKind, TranslationUnit, TypeKind
 
-from . import ir
+from . import comments, ir
 from .ctype import BUILTIN
 
 STUBS = Path(__file__).parent / "stubs"
 _MAIN = "cubind_parse.c"
 _PER_THREAD_SUFFIXES = ("_ptds", "_ptsz")
 _FUNCTION_POINTER = re.compile(r"^PFN_(\w+?)_v(\d+)(_ptds|_ptsz)?$")
-_RETURNED = re.compile(r"[\\@]param\s*(\[[^\]]*\])?\s*(\w+)\s*[-–:]*\s*(\w*)")
 
 
 class ParseError(Exception):
@@ -192,32 +191,15 @@ class _Unit:
             self._texts[name] = Path(name).read_text(errors="replace").splitlines()
         return self._texts[name]
 
-    def _comment(self, cursor: Cursor) -> str:
-        """The comment above a declaration, also where clang loses it behind a preprocessor line."""
-        if cursor.raw_comment:
-            return str(cursor.raw_comment)
-        lines, end = self._lines(cursor), cursor.extent.start.line - 2
-        while end >= 0 and (not lines[end].strip() or lines[end].lstrip().startswith("#")):
-            end -= 1
-        if end < 0 or not lines[end].rstrip().endswith("*/"):
-            return ""
-        start = end
-        while start > 0 and "/*" not in lines[start]:
-            start -= 1
-        return "\n".join(lines[start : end + 1])
-
     def _documented_outputs(self, cursor: Cursor) -> set[str]:
-        out = set()
-        for direction, name, word in _RETURNED.findall(self._comment(cursor)):
-            if "out" in direction or (not direction and word.lower() in {"returned", "returns", "output"}):
-                out.add(name)
-        return out
+        comment = str(cursor.raw_comment or "") or comments.above(self._lines(cursor), cursor.extent.start.line)
+        return comments.returned(comment)
 
     def _group(self, cursor: Cursor) -> str:
         """The innermost documentation group that is open where the function is declared."""
         name = cursor.location.file.name
         if name not in self._groups:
-            self._groups[name] = _open_groups(self._lines(cursor))
+            self._groups[name] = comments.open_groups(self._lines(cursor))
         line: int = cursor.location.line
         return self._groups[name][line - 1]
 
@@ -313,24 +295,6 @@ class _Unit:
         records = self._of(CursorKind.STRUCT_DECL, CursorKind.UNION_DECL)
         mentioned = (c for record in records for c in record.walk_preorder() if c.kind == CursorKind.STRUCT_DECL)
         return {c.spelling for c in mentioned if not c.is_definition() and c.get_definition() is None}
-
-
-def _open_groups(lines: list[str]) -> list[str]:
-    """For each line the documentation group that is open there ("" for none)."""
-    groups: list[str] = []
-    stack: list[str] = []
-    pending = ""
-    for line in lines:
-        named = re.search(r"[\\@](?:defgroup|addtogroup)\s+(\w+)", line)
-        if named:
-            pending = named[1]
-        if "@{" in line or "\\{" in line:
-            stack.append(pending)
-        if ("@}" in line or "\\}" in line) and stack:
-            stack.pop()
-            pending = ""
-        groups.append(stack[-1] if stack else pending)
-    return groups
 
 
 def _record(cursor: Cursor, name: str, tag: str) -> ir.Record:

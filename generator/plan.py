@@ -144,6 +144,8 @@ class RecordPlan:
     align: int
     fields: tuple[FieldPlan, ...]
     nested: bool = False
+    home: str = ""
+    """Library whose module defines the class; "" for this one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,10 +58,14 @@ def gaps(root: Path, version: str) -> list[str]:
 
 
 def diff(root: Path, old: str, new: str) -> str:
-    """Declarations added, removed and changed, library by library."""
+    """Declarations added, removed and changed, library by library; a version that no library has is an error."""
     lines: list[str] = []
-    for name in policy.libraries(root):
-        facts = database.load(root, name)
+    databases = {name: database.load(root, name) for name in policy.libraries(root)}
+    known = {version for facts in databases.values() for version in facts.versions}
+    for name, facts in databases.items():
+        if absent := [v for v in (old, new) if v not in facts.versions and v in known]:
+            lines.append(f"{name}: no facts of CUDA {' and '.join(absent)}")
+            continue
         changes = list(_changes(facts.library_at(old), facts.library_at(new)))
         lines.append(f"{name}: {old} -> {new}: {len(changes)} changes")
         lines += [f"  {change}" for change in changes]
@@ -165,10 +169,8 @@ def _returns(f: FunctionPlan) -> str:
 def _record(r: RecordPlan) -> Iterable[str]:
     yield f"{'union' if r.union else 'struct'} {r.name}: {r.size} bytes, aligned to {r.align}"
     for f in r.fields:
-        count = f"[{f.value.count}]" if f.value.count else ""
-        yield f"  {f.offset:4d}  {f.name}: {f.value.kind} {f.value.name}{count}".rstrip() + (
-            f" (linked to {f.link})" if f.link else ""
-        )
+        type_ = f"{f.value.kind} {f.value.name}".rstrip() + (f"[{f.value.count}]" if f.value.count else "")
+        yield f"  {f.offset:4d}  {f.name}: {type_}" + (f" (linked to {f.link})" if f.link else "")
 
 
 def _enum(plan: Plan, e: ir.Enum) -> Iterable[str]:

@@ -65,7 +65,11 @@ class Types:
 
     def expand(self, c: CType) -> CType:
         """Replaces typedefs of typedefs until the base is a record, enum, callback, opaque tag or builtin."""
+        seen: set[str] = set()
         while c.base in self.typedefs:
+            if c.base in seen:
+                raise UnknownTypeError(f"{self.library.name} {self.library.version}: {c.base!r} is a typedef of itself")
+            seen.add(c.base)
             inner = ctype.parse(self.typedefs[c.base])
             c = CType(inner.base, c.pointers + inner.pointers, c.const or inner.const, c.dims + inner.dims)
         return c
@@ -121,7 +125,8 @@ class Types:
     def integer_typedefs(self) -> Iterable[str]:
         """Typedefs of integers that are part of the API: CUdeviceptr, CUdevice."""
         for typedef in self.library.typedefs:
-            if _plain(typedef.type) and self.value(ctype.parse(typedef.name)).is_integer:
+            value = self.value(ctype.parse(typedef.name)) if _plain(typedef.type) else Value("func")
+            if value.is_integer and not value.count:
                 yield typedef.name
 
 

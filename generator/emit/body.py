@@ -71,9 +71,6 @@ class Body:
         at = {f.function.symbol: f.index for f in self.plan.functions}
         return [(s, at[s]) for s in dict.fromkeys([*self._also, self.function.function.symbol])]
 
-    def symbol_of(self, name: str) -> str:
-        return next(f.function.symbol for f in self.plan.functions if f.name == name)
-
     def c(self, p: Parameter) -> str:
         """A parameter's C type as Cython spells it."""
         return self._spelling.type(p.type)

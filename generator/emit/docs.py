@@ -51,8 +51,7 @@ _KEPT = {
 
 def long_docstring(plan: Plan, f: FunctionPlan) -> list[str]:
     """The lines of a function's docstring in a stub: Google's style, which editors render."""
-    lines = _wrap(re.sub(r"(?<!,) ", "\xa0", c_signature(f)), "    ")
-    lines = [line.replace("\xa0", " ") for line in lines]  # it breaks behind a comma only
+    lines = _declaration_lines(c_signature(f))
     taken = [(parameter(p.name), parameter_note(plan, f, p)) for p in f.signature]
     _section(lines, "Args", taken)
     _section(lines, "Returns", _returns(plan, f))
@@ -65,6 +64,11 @@ def long_docstring(plan: Plan, f: FunctionPlan) -> list[str]:
 
 def _wrap(text: str, indent: str = "") -> list[str]:
     return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _declaration_lines(text: str) -> list[str]:
+    """A C declaration; it breaks behind a comma only."""
+    return [line.replace("\xa0", " ") for line in _wrap(re.sub(r"(?<!,) ", "\xa0", text), "    ")]
 
 
 def _section(lines: list[str], title: str, entries: list[tuple[str, str]]) -> None:

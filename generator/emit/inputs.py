@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..plan import Parameter
 from ..typetable import Value
 from .body import Body, code, local_type, pointee, to_python
+from .types_pxd import NOGIL
 
 _INTEGER = {
     "i32": ("int", "cu_to_i32"),

@@ -184,6 +184,8 @@ class PyTypes:
             accepted = "Text | SupportsIndex"
         elif value.kind == "ptr" and value.name and not value.count:
             accepted = f"Sequence[{value.name} | Fields] | Pointer"
+        elif value.kind == "ptr" and f.element and not value.count:
+            accepted = f"Sequence[{self.accepted(f.element)}] | Pointer"
         if not value.count:
             return given, accepted
         inner = ", ".join([given] * value.count) if value.count <= EXACT_TUPLE else f"{given}, ..."

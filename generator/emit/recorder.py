@@ -73,9 +73,8 @@ def emit(library: ir.Library, info: LibraryInfo, types: Types, without: Collecti
     functions = {symbol: f for f in library.functions for symbol in (f.symbol, f.per_thread) if symbol}
     functions = {symbol: f for symbol, f in sorted(functions.items()) if symbol not in without}
     emitted = {f.symbol for f in emitted_functions(library)}
-    for symbol, function in functions.items():
-        if function.symbol not in emitted:
-            function = replace(function, params=())
+    for symbol, declared in functions.items():
+        function = declared if declared.symbol in emitted else replace(declared, params=())
         _function(w, spell, function, symbol, "recorded_" + symbol if symbol == info.resolver else symbol)
     w.line("static const struct { const char *symbol; void *function; } functions[] = {")
     with w.indented():

@@ -66,7 +66,7 @@ class _Stub:
         self._functions()
         self._exported()
         body = self.w.text()
-        return f"{self._head(body)}\n{body}"
+        return self._head(body) + body
 
     def _head(self, body: str) -> str:
         plan, w = self.plan, Writer()
@@ -77,7 +77,8 @@ class _Stub:
         for module, names in _SOURCES.items():
             needed = [name for name in names if name in words]
             if needed:
-                w.line(wrapped(f"from {module} import ", needed))
+                blank = "\n" if module in ("typing_extensions", "._core") else ""  # a new group
+                w.line(blank + wrapped(f"from {module} import ", needed))
         ours = {name for name, _, module in plan.handles if module != self.module}
         for name in sorted({*ours, *self.shared}):
             w.line(f"from .{self.used} import {name} as {name}")
@@ -143,7 +144,7 @@ class _Stub:
     def _record(self, record: RecordPlan) -> None:
         w = self.w
         users = frozenset(f.link for f in record.fields if f.value.kind == "func" and f.link)
-        fields = [(f.name, *self.types.field(f, users)) for f in record.fields]
+        fields = [(parameter(f.name), *self.types.field(f, users)) for f in record.fields]
         kind = "union" if record.union else "struct"
         c_type = f"{record.c_type}.{record.c_path}" if record.c_path else record.name
         w.line(f"@final\nclass {record.name}(Record):")
@@ -196,7 +197,7 @@ class _Stub:
         names |= {record.name for record in plan.records} | {callback.name for callback in plan.callbacks}
         names |= {*plan.aliases, *plan.types.integer_typedefs()}
         names |= {name for f in plan.functions for name in (f.name, *f.aliases)}
-        quoted = ", ".join(f'"{name}"' for name in sorted(names) if not name.startswith("_"))
+        quoted = ", ".join(f'"{name}"' for name in sorted(names, key=_place) if not name.startswith("_"))
         self._heading("everything")
         self.w.line("__all__ = [")
         with self.w.indented():
@@ -222,3 +223,9 @@ def wrapped(head: str, items: list[str], tail: str = "") -> str:
 def _override(name: str, given: str) -> str:
     """A field may be called as a property that all records have (`ptr`): one gets the field."""
     return "  # type: ignore[assignment]" if name in ("ptr", "nbytes") and given != "int" else ""
+
+
+def _place(name: str) -> tuple[int, list[tuple[str, int]]]:
+    """Where a name stands in a list, as linters want it: constants, classes, the rest, and 2 before 10."""
+    group = 0 if name.isupper() else 1 if name[0].isupper() else 2
+    return group, [(word, int(number or -1)) for word, number in re.findall(r"(\D*)(\d*)", name)]

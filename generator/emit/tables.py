@@ -110,7 +110,7 @@ def _records(w: Writer, plan: Plan) -> None:
             link = positions[f.link] if f.link else -1
             element = f", {{CU_{f.element.kind.upper()}, {_aux(f.element)}}}" if f.element else ""
             rows.append(
-                f"{{{_c(f.name)}, {offset}, {f.value.count}, {_field_kind(f)}, {_aux(f.value)}, {link}{element}}}"
+                f"{{{_c(parameter(f.name))}, {offset}, {f.value.count}, {_field_kind(f)}, {_aux(f.value)}, {link}{element}}}"
             )
         _table(w, f"const cu_field_spec fields_{record.name}", rows)
     rows = []
@@ -118,7 +118,7 @@ def _records(w: Writer, plan: Plan) -> None:
         size = _size(r)
         align = r.align
         rows.append(
-            f"{{{_c(r.name)}, {_c(r.tag)}, {_c('cubind.' + plan.info.name)}, fields_{r.name}, {size}, {align}, "
+            f"{{{_c(r.name)}, {_c(r.tag)}, {_c(f'cubind.{r.home or plan.info.name}')}, fields_{r.name}, {size}, {align}, "
             f"{len(r.fields)}, {int(r.union)}}}"
         )
     _table(w, "const cu_record_spec record_specs", rows)
@@ -146,7 +146,7 @@ def _callbacks(w: Writer, plan: Plan) -> None:
     rows = []
     for c in plan.callbacks:
         kinds = ", ".join(_callback_kind(c, i) for i in range(len(c.values)))
-        w.line(f"static const cu_type params_{c.name}[] = {{{kinds}}};")
+        w.line(f"static const cu_type params_{c.name}[] = {{{kinds or '{CU_NONE, -1}'}}};")
         result = f"{{CU_{c.returns.kind.upper()}, {_aux(c.returns)}}}"
         trampoline = "NULL" if _by_value(c) else f"(void *)trampoline_{c.name}"
         rows.append(f"{{{_c(c.name)}, {trampoline}, {result}, params_{c.name}, {len(c.values)}}}")
@@ -179,13 +179,12 @@ def _trampoline(w: Writer, plan: Plan, callback: CallbackPlan) -> None:
         for text, length in callback.texts.items():
             w.line(f"char *text{text} = cu_text_copy(p{text}, (size_t)p{length});")
             w.line(f"memcpy(&values[{text}], &text{text}, sizeof text{text});")
-        if result == "void":
-            w.line(f"cu->callback_enter({user}, values, NULL);")
-            for text in callback.texts:
-                w.line(f"free(text{text});")
-        else:
+        if result != "void":
             w.line(f"{result} result = 0;")
-            w.line(f"cu->callback_enter({user}, values, &result);")
+        w.line(f"cu->callback_enter({user}, values, {'NULL' if result == 'void' else '&result'});")
+        for text in callback.texts:
+            w.line(f"free(text{text});")
+        if result != "void":
             w.line("return result;")
     w.line("}")
 
