@@ -9,14 +9,16 @@ Nothing is imported and no library is opened before it is used.  `python -m cubi
 
 __version__ = "0.1.0"  # the only place; pyproject.toml reads it
 
-_MODULES = ("driver", "runtime", "nvrtc")
-
 
 def __getattr__(name):
     """Modules and error classes, imported when they are first asked for."""
-    if name in _MODULES:
-        return __import__(f"{__name__}.{name}", fromlist=(name,))  # importlib costs more than this whole package
-    if name[:1].isupper():
+    if name[:1].islower():
+        try:
+            return __import__(f"{__name__}.{name}", fromlist=(name,))  # importlib costs more than this whole package
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+    elif name[:1].isupper():
         from . import _errors
 
         if name in _errors.__all__:
@@ -26,9 +28,9 @@ def __getattr__(name):
 
 
 def __dir__():
-    from . import _errors
+    from . import _errors, _info
 
-    return sorted({*globals(), *_MODULES, *_errors.__all__})
+    return sorted({*globals(), *_info.modules(), *_errors.__all__})
 
 
 def has(name):

@@ -6,7 +6,6 @@ from . import runtime as runtime
 from ._errors import *
 
 __version__: str
-_MODULES: tuple[str, ...]
 
 class Library:
     name: str

@@ -75,7 +75,8 @@ static int unexpected(const cu_func_spec *f, PyObject *keyword) {
     return -1;
 }
 
-static int take_keywords(PyObject *const *values, PyObject *kw, const cu_func_spec *f, PyObject **out) {
+/* Where each keyword's value goes is also written to `positions`. */
+static int take_keywords(PyObject *const *values, PyObject *kw, const cu_func_spec *f, PyObject **out, uint8_t *positions) {
     Py_ssize_t n = PyTuple_Size(kw);
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *keyword = PyTuple_GetItem(kw, i);
@@ -89,16 +90,73 @@ static int take_keywords(PyObject *const *values, PyObject *kw, const cu_func_sp
             return -1;
         }
         out[position] = values[i];
+        positions[i] = (uint8_t)position;
     }
     return 0;
 }
 
-int cubind_args(PyObject *const **a, Py_ssize_t n, PyObject *kw, const cu_func_spec *f, PyObject **out) {
-    if (n > f->n_params) return too_many(f, n);
-    for (Py_ssize_t i = 0; i < f->n_params; i++) out[i] = i < n ? (*a)[i] : NULL;
-    if (kw && take_keywords(*a + n, kw, f, out)) return -1;
+/* A call in a program passes the same tuple of names each time.  What was found out about it is kept, with the tuple,
+ * so that names are compared once only; a later tuple may take its place. */
+#ifndef Py_GIL_DISABLED
+enum { SITES = 256, SITE_NAMES = 14 };
+static struct site {
+    const cu_func_spec *f;
+    PyObject *kw;
+    uint8_t n, n_names, positions[SITE_NAMES];
+} sites[SITES];
+
+static struct site *site_of(PyObject *kw, const cu_func_spec *f) {
+    return &sites[((uintptr_t)kw >> 4 ^ (uintptr_t)f >> 3) % SITES];
+}
+
+/* A call that was seen before: 1, and `out` is filled. */
+static inline int known_keywords(PyObject *const *given, Py_ssize_t n, PyObject *kw, const cu_func_spec *f, PyObject **out) {
+    const struct site *site = site_of(kw, f);
+    if (site->kw != kw || site->f != f || site->n != n) return 0;
+    int n_names = site->n_names;
+    for (Py_ssize_t i = 0; i < n; i++) out[i] = given[i];
+    if (n + n_names < f->n_params) memset(out + n, 0, (size_t)(f->n_params - n) * sizeof *out);
+    for (int i = 0; i < n_names; i++) out[site->positions[i]] = given[n + i];
+    return 1;
+}
+
+static void remember(Py_ssize_t n, PyObject *kw, const cu_func_spec *f, const uint8_t *positions) {
+    struct site *site = site_of(kw, f);
+    Py_ssize_t n_names = PyTuple_Size(kw);
+    if (n_names > SITE_NAMES) return;
+    for (Py_ssize_t i = 0; i < n_names; i++)
+        if (!PyUnicode_CheckExact(PyTuple_GetItem(kw, i))) return; /* only what runs no code when it goes */
+    Py_XDECREF(site->kw);
+    *site = (struct site){.f = f, .kw = Py_NewRef(kw), .n = (uint8_t)n, .n_names = (uint8_t)n_names};
+    memcpy(site->positions, positions, (size_t)n_names);
+}
+#else
+static int known_keywords(PyObject *const *given, Py_ssize_t n, PyObject *kw, const cu_func_spec *f, PyObject **out) {
+    (void)given, (void)n, (void)kw, (void)f, (void)out;
+    return 0;
+}
+static void remember(Py_ssize_t n, PyObject *kw, const cu_func_spec *f, const uint8_t *positions) {
+    (void)n, (void)kw, (void)f, (void)positions;
+}
+#endif
+
+static CU_COLD int new_keywords(PyObject *const *given, Py_ssize_t n, PyObject *kw, const cu_func_spec *f, PyObject **out) {
+    uint8_t positions[UINT8_MAX];
+    if (take_keywords(given + n, kw, f, out, positions)) return -1;
     for (Py_ssize_t i = n; i < f->n_required; i++)
         if (!out[i]) return missing(f, out);
+    remember(n, kw, f, positions);
+    return 0;
+}
+
+int cubind_args(PyObject *const **a, Py_ssize_t n, PyObject *kw, const cu_func_spec *f, PyObject **out) {
+    if (!kw || !known_keywords(*a, n, kw, f, out)) {
+        Py_ssize_t n_params = f->n_params, i = 0;
+        if (n > n_params) return too_many(f, n);
+        for (; i < n; i++) out[i] = (*a)[i];
+        for (; i < n_params; i++) out[i] = NULL;
+        if (kw ? new_keywords(*a, n, kw, f, out) : n < f->n_required && missing(f, out)) return -1;
+    }
     *a = out;
     return 0;
 }

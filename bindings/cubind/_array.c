@@ -124,6 +124,27 @@ static int copy_elements(PyObject *items, Py_ssize_t first, Py_ssize_t n, cu_mod
     return 0;
 }
 
+/* The largest of the integers that copy_simple converts; 0: it does not. */
+static const uint64_t simple_max[] = {
+    [CU_I32] = INT32_MAX, [CU_U32] = UINT32_MAX, [CU_I64] = INT64_MAX, [CU_U64] = UINT64_MAX - 1, [CU_PTR] = UINT64_MAX - 1,
+    [CU_FUNC] = 0, /* the last kind */
+};
+
+static inline Py_ssize_t copy_ints(PyObject *items, PyObject *(*item)(PyObject *, Py_ssize_t), Py_ssize_t n, uint64_t max,
+                                   void *memory) {
+    Py_ssize_t i = 0;
+    for (PyObject *o; i < n && PyLong_CheckExact(o = item(items, i)); i++) {
+        size_t v = PyLong_AsSize_t(o);
+        if (CU_UNLIKELY(v > max)) {
+            if (v == (size_t)-1) PyErr_Clear();
+            break;
+        }
+        if (max > UINT32_MAX) ((uint64_t *)memory)[i] = v;
+        else ((uint32_t *)memory)[i] = (uint32_t)v;
+    }
+    return i;
+}
+
 /* The hot cases: exact ints (dimensions, strides, addresses) and handles.  They run no Python code, so a list cannot
  * change meanwhile, and nothing has to be kept.  Returns how many elements it took, up to the first of another kind. */
 static Py_ssize_t copy_simple(PyObject *items, Py_ssize_t n, cu_module *m, cu_type t, void *memory) {
@@ -132,23 +153,9 @@ static Py_ssize_t copy_simple(PyObject *items, Py_ssize_t n, cu_module *m, cu_ty
     if (t.kind == CU_HANDLE) {
         for (PyObject *o; i < n && Py_TYPE(o = item(items, i)) == m->handles[t.aux]; i++)
             ((void **)memory)[i] = ((cu_handle *)o)->ptr;
-    } else if (t.kind == CU_U64 || t.kind == CU_I64 || t.kind == CU_PTR) {
-        for (PyObject *o; i < n && PyLong_CheckExact(o = item(items, i)); i++) {
-            int overflow;
-            long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
-            if (CU_UNLIKELY(v < 0)) break;
-            ((uint64_t *)memory)[i] = (uint64_t)v;
-        }
-    } else if (t.kind == CU_I32 || t.kind == CU_U32) {
-        long long max = t.kind == CU_I32 ? INT32_MAX : UINT32_MAX;
-        for (PyObject *o; i < n && PyLong_CheckExact(o = item(items, i)); i++) {
-            int overflow;
-            long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
-            if (CU_UNLIKELY(v < 0 || v > max)) break;
-            ((uint32_t *)memory)[i] = (uint32_t)v;
-        }
+        return i;
     }
-    return i;
+    return simple_max[t.kind] ? copy_ints(items, item, n, simple_max[t.kind], memory) : 0;
 }
 
 /* `items` is a list or a tuple that is kept alive by the caller. */
@@ -245,7 +252,8 @@ fits:
 
 /* ---- all of them ------------------------------------------------------------------------------------------------- */
 
-int cubind_array(PyObject *o, cu_module *m, cu_type t, cu_frame *fr, void **out, size_t *len) {
+/* Anything else. */
+static CU_COLD int any_array(PyObject *o, cu_module *m, cu_type t, cu_frame *fr, void **out, size_t *len) {
     if (PyList_CheckExact(o) || cu_is_tuple(o) || cu_is_list(o)) return array_of_items(o, m, t, fr, out, len);
     if (o == Py_None) {
         *out = NULL;
@@ -265,4 +273,26 @@ int cubind_array(PyObject *o, cu_module *m, cu_type t, cu_frame *fr, void **out,
     if (PySequence_Check(o) && !PyUnicode_Check(o) && !PyBytes_Check(o) && !cubind_is_record(o))
         return array_of_sequence(o, m, t, fr, out, len);
     return cubind_expected(o, "a sequence or a buffer of %s, an address (int) or None", element_name(m, t));
+}
+
+/* Dimensions and strides: a list or tuple of a few exact ints, into the frame.  0: it is anything else. */
+static inline int few_ints(PyObject *o, uint64_t max, cu_frame *fr, void **out, size_t *len) {
+    int is_list = PyList_CheckExact(o);
+    if (!is_list && !PyTuple_CheckExact(o)) return 0;
+    Py_ssize_t n = is_list ? PyList_Size(o) : PyTuple_Size(o);
+    uint32_t used = fr->used;
+    char *memory = n <= CU_FRAME_BYTES / 8 ? cubind_frame_take(fr, (size_t)n * 8) : NULL;
+    if (!memory || copy_ints(o, is_list ? PyList_GetItem : PyTuple_GetItem, n, max, memory) != n) {
+        fr->used = used;
+        return 0;
+    }
+    *out = memory;
+    *len = (size_t)n;
+    return 1;
+}
+
+int cubind_array(PyObject *o, cu_module *m, cu_type t, cu_frame *fr, void **out, size_t *len) {
+    uint64_t max = simple_max[t.kind];
+    if (CU_LIKELY(max != 0) && few_ints(o, max, fr, out, len)) return 0;
+    return any_array(o, m, t, fr, out, len);
 }

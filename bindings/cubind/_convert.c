@@ -196,15 +196,20 @@ static int buffer_address(PyObject *o, cu_frame *fr, int writable, void **out, s
 int cubind_pointer(PyObject *o, cu_frame *fr, int writable, void **out, size_t *nbytes) {
     size_t unused;
     if (!nbytes) nbytes = &unused;
-    if (CU_LIKELY(PyLong_CheckExact(o))) {
-        int overflow;
-        long long address = PyLong_AsLongLongAndOverflow(o, &overflow);
-        if (CU_LIKELY(address >= 0 && (unsigned long long)address <= UINTPTR_MAX)) {
-            *out = (void *)(uintptr_t)address;
-            *nbytes = SIZE_MAX;
-            return 0;
-        }
-    } else if (PyObject_CheckBuffer(o) && !cubind_is_scalar_index(o)) {
+    size_t address;
+    if (cu_plain_u64(o, &address)) {
+        *out = (void *)address;
+        *nbytes = SIZE_MAX;
+        return 0;
+    }
+    static PyObject *array_type; /* a class whose objects were found to be buffers and no numbers; with the GIL */
+    if ((PyObject *)Py_TYPE(o) == array_type) return buffer_address(o, fr, writable, out, nbytes);
+    if (PyObject_CheckBuffer(o) && !cubind_is_scalar_index(o)) {
+#ifndef Py_GIL_DISABLED
+        PyObject *before = array_type;
+        array_type = Py_NewRef((PyObject *)Py_TYPE(o));
+        Py_XDECREF(before);
+#endif
         return buffer_address(o, fr, writable, out, nbytes);
     }
     int found = plain_address(o, out, nbytes);
@@ -241,7 +246,7 @@ int cubind_record_arg(PyObject *o, cu_module *m, int index, int nullable, void *
 
 /* `o` is NULL or None: all of the array.  `have` is the array's length, SIZE_MAX when only its address is known. */
 int cubind_count(PyObject *o, size_t have, const char *array_name, size_t *out) {
-    uint64_t wanted;
+    size_t wanted;
     if (!o || o == Py_None) {
         if (have == SIZE_MAX) {
             PyErr_Format(PyExc_ValueError, "a number is needed, because the length of '%s' is not known", array_name);
@@ -250,13 +255,13 @@ int cubind_count(PyObject *o, size_t have, const char *array_name, size_t *out) 
         *out = have;
         return 0;
     }
-    if (cubind_index(o, 8 * sizeof(size_t), 0, &wanted)) return -1;
+    if (!cu_plain_u64(o, &wanted) && cubind_index(o, 8 * sizeof(size_t), 0, &wanted)) return -1;
     if (have != SIZE_MAX && wanted > have) {
-        PyErr_Format(PyExc_ValueError, "%llu is more than the %zu element%s of '%s'", (unsigned long long)wanted, have,
+        PyErr_Format(PyExc_ValueError, "%zu is more than the %zu element%s of '%s'", wanted, have,
                      have == 1 ? "" : "s", array_name);
         return -1;
     }
-    *out = (size_t)wanted;
+    *out = wanted;
     return 0;
 }
 

@@ -341,6 +341,15 @@ static inline int cu_to_i64(PyObject *o, long long *out) {
     *out = v;
     return 0;
 }
+/* An exact int that is an address or another 64-bit number; 0 otherwise.  PyLong_AsUnsignedLongLong takes six times as
+ * long for what has more than 30 bits, which addresses have. */
+static inline int cu_plain_u64(PyObject *o, size_t *out) {
+    if (CU_UNLIKELY(!PyLong_CheckExact(o))) return 0;
+    *out = PyLong_AsSize_t(o);
+    if (CU_LIKELY(*out != (size_t)-1)) return 1;
+    PyErr_Clear();
+    return 0;
+}
 static inline int cu_to_u32(PyObject *o, unsigned *out) {
     if (CU_LIKELY(PyLong_CheckExact(o))) {
         unsigned long v = PyLong_AsUnsignedLong(o);
@@ -350,11 +359,8 @@ static inline int cu_to_u32(PyObject *o, unsigned *out) {
     return cu->index(o, 32, 0, out);
 }
 static inline int cu_to_u64(PyObject *o, unsigned long long *out) {
-    if (CU_LIKELY(PyLong_CheckExact(o))) {
-        unsigned long long v = PyLong_AsUnsignedLongLong(o);
-        if (CU_LIKELY(v != (unsigned long long)-1)) { *out = v; return 0; }
-        PyErr_Clear();
-    }
+    size_t v;
+    if (CU_LIKELY(cu_plain_u64(o, &v))) { *out = v; return 0; }
     return cu->index(o, 64, 0, out);
 }
 static inline int cu_to_f64(PyObject *o, double *out) {
@@ -381,12 +387,9 @@ static inline int cu_to_enum(PyObject *o, int *out) {  /* any 32-bit value, sign
     return 0;
 }
 static inline int cu_to_pointer(PyObject *o, cu_frame *fr, int writable, void **out) {
-    if (CU_LIKELY(PyLong_CheckExact(o))) {
-        unsigned long long v = PyLong_AsUnsignedLongLong(o);
-        if (CU_LIKELY(v != (unsigned long long)-1)) { *out = (void *)(uintptr_t)v; return 0; }
-        PyErr_Clear();
-    }
-    size_t nbytes;
+    size_t v, nbytes;
+    if (cu_plain_u64(o, &v)) { *out = (void *)v; return 0; }
+    if (o == Py_None) { *out = NULL; return 0; }
     return cu->pointer(o, fr, writable, out, &nbytes);
 }
 static inline PyObject *cu_optional(PyObject *o) { return o ? o : Py_None; }

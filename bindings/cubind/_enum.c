@@ -28,14 +28,11 @@ typedef struct enum_class {
     member sorted[];
 } enum_class;
 
-/* PEP 590, by its stable numbers: CPython 3.11 has all of it, but the limited API names it from 3.12 on only. */
-typedef PyObject *(*vectorcall)(PyObject *callable, PyObject *const *args, size_t n, PyObject *kwnames);
-#define HAVE_VECTORCALL (1UL << 11)
-#define ARGUMENTS_OFFSET ((size_t)1 << (8 * sizeof(size_t) - 1))
+#define HAVE_VECTORCALL (1UL << 11) /* Py_TPFLAGS_HAVE_VECTORCALL */
 
 typedef struct extra {    /* what an enum class has behind its type object */
     enum_class *class;
-    vectorcall call;
+    cu_vectorcall call;
 } extra;
 
 static PyTypeObject *meta, *base;   /* EnumType and Enum */
@@ -133,6 +130,11 @@ static PyObject *member_same(PyObject *self, PyObject *Py_UNUSED(arg)) { return 
 static PyObject *member_for(PyObject *type, PyObject *o) {
     enum_class *c = class_of(type);
     if (Py_TYPE(o) == (PyTypeObject *)type) return Py_NewRef(o);
+    if (!PyLong_Check(o) && cubind_is_scalar_index(o)) { /* NumPy's integers */
+        PyObject *number = PyNumber_Index(o), *member = number ? member_for(type, number) : NULL;
+        Py_XDECREF(number);
+        return member;
+    }
     if (!PyLong_Check(o)) {
         cubind_expected(o, "int");
         cubind_prefix_error("%s(): ", c->spec->name);
@@ -152,7 +154,14 @@ static PyObject *wrong_arguments(PyObject *type) {
 
 /* E(value): the way the interpreter calls, and the way everything else does. */
 static PyObject *enum_vectorcall(PyObject *type, PyObject *const *args, size_t n, PyObject *kwnames) {
-    if ((n & ~ARGUMENTS_OFFSET) != 1 || kwnames) return wrong_arguments(type);
+    if (CU_UNLIKELY((n & ~CU_ARGUMENTS_OFFSET) != 1 || kwnames)) return wrong_arguments(type);
+    if (CU_LIKELY(PyLong_CheckExact(args[0]))) {
+        int overflow;
+        const cu_enum *rt = class_of(type)->rt;
+        long long value = PyLong_AsLongLongAndOverflow(args[0], &overflow);
+        uint64_t i = (uint64_t)value - (uint64_t)rt->lo;
+        if (CU_LIKELY(i < rt->n_dense && rt->dense[i] != NULL && !overflow)) return Py_NewRef(rt->dense[i]);
+    }
     return member_for(type, args[0]);
 }
 static PyObject *enum_call(PyObject *type, PyObject *args, PyObject *kw) {

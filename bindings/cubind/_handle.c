@@ -131,6 +131,11 @@ static int convert(PyObject *o, PyTypeObject *wanted, int is_stream, void **out)
 }
 
 int cubind_handle_slow(PyObject *o, cu_module *m, int index, void **out) {
+    size_t address;
+    if (cu_plain_u64(o, &address)) {
+        *out = (void *)address;
+        return 0;
+    }
     const cu_handle_spec *spec = &m->handle_specs[index];
     if (spec->also >= 0 && Py_TYPE(o) == m->handles[spec->also]) {
         *out = ((cu_handle *)o)->ptr;
@@ -141,6 +146,13 @@ int cubind_handle_slow(PyObject *o, cu_module *m, int index, void **out) {
 
 /* ---- the class --------------------------------------------------------------------------------------------------- */
 
+static PyObject *too_many(PyTypeObject *type) {
+    PyObject *name = PyType_GetName(type);
+    if (name) PyErr_Format(PyExc_TypeError, "%U() takes one positional argument: an address, None or a handle", name);
+    Py_XDECREF(name);
+    return NULL;
+}
+
 static PyObject *construct(PyTypeObject *type, PyObject *args, PyObject *kw, int is_stream) {
     void *address = NULL;
     Py_ssize_t n = PyTuple_Size(args);
@@ -148,13 +160,7 @@ static PyObject *construct(PyTypeObject *type, PyObject *args, PyObject *kw, int
         PyErr_SetString(PyExc_TypeError, "Handle itself has no instances; use one of the handle classes");
         return NULL;
     }
-    if (CU_UNLIKELY(n > 1 || (kw && PyDict_Size(kw)))) {
-        PyObject *name = PyType_GetName(type);
-        const char *format = "%U() takes one positional argument: an address, None or a handle";
-        if (name) PyErr_Format(PyExc_TypeError, format, name);
-        Py_XDECREF(name);
-        return NULL;
-    }
+    if (CU_UNLIKELY(n > 1 || (kw && PyDict_Size(kw)))) return too_many(type);
     if (n == 1) {
         PyObject *o = PyTuple_GetItem(args, 0);
         if (Py_TYPE(o) == type) address = ((cu_handle *)o)->ptr;
@@ -162,6 +168,24 @@ static PyObject *construct(PyTypeObject *type, PyObject *args, PyObject *kw, int
     }
     return cubind_new_handle(type, address);
 }
+/* The same as the interpreter calls it, if it can: with an array of arguments. */
+static PyObject *call(PyObject *type, PyObject *const *args, size_t n, PyObject *kwnames, int is_stream) {
+    PyTypeObject *class = (PyTypeObject *)type;
+    void *address = NULL;
+    n &= ~CU_ARGUMENTS_OFFSET;
+    if (CU_UNLIKELY(n > 1 || kwnames)) return too_many(class);
+    if (n == 1 && Py_TYPE(args[0]) == class) address = ((cu_handle *)args[0])->ptr;
+    else if (n == 1 && !cu_plain_u64(args[0], (size_t *)&address) && convert(args[0], class, is_stream, &address))
+        return NULL;
+    return cubind_new_handle(class, address);
+}
+static PyObject *handle_call(PyObject *type, PyObject *const *args, size_t n, PyObject *kwnames) {
+    return call(type, args, n, kwnames, 0);
+}
+static PyObject *stream_call(PyObject *type, PyObject *const *args, size_t n, PyObject *kwnames) {
+    return call(type, args, n, kwnames, 1);
+}
+
 static PyObject *handle_new(PyTypeObject *type, PyObject *args, PyObject *kw) { return construct(type, args, kw, 0); }
 static PyObject *stream_new(PyTypeObject *type, PyObject *args, PyObject *kw) { return construct(type, args, kw, 1); }
 
@@ -217,7 +241,9 @@ static PyTypeObject *make_class(const cu_handle_spec *spec) {
     char name[200]; /* CPython 3.11 and later copy it */
     PyOS_snprintf(name, sizeof name, "%s.%s", spec->module, spec->name);
     PyType_Spec type = {name, sizeof(cu_handle), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, slots};
-    return (PyTypeObject *)PyType_FromSpecWithBases(&type, (PyObject *)base);
+    PyTypeObject *made = (PyTypeObject *)PyType_FromSpecWithBases(&type, (PyObject *)base);
+    if (made) cubind_set_vectorcall(made, spec->is_stream ? stream_call : handle_call);
+    return made;
 }
 
 PyTypeObject *cubind_handle_type(const cu_handle_spec *spec) {

@@ -63,6 +63,7 @@ cu_callback *cubind_callback_take(cu_module *m, void *owner) CU_IMPL;
 int cubind_callback_keep_user(void *c_fn, void *c_data, cu_module *m, enum cu_keep how, void *owner) CU_IMPL;
 
 /* set up once by the module's init function, in this order; each returns 0 or -1 */
+int cubind_layout_ready(void) CU_IMPL;
 int cubind_errors_ready(PyObject *core) CU_IMPL;
 int cubind_handles_ready(PyObject *core) CU_IMPL;
 int cubind_enums_ready(PyObject *core) CU_IMPL;
@@ -101,6 +102,18 @@ Py_buffer *cubind_frame_buffer(cu_frame *fr) CU_IMPL;                  /* an emp
 int cubind_buffer(PyObject *o, int flags, Py_buffer *view) CU_IMPL;    /* PyObject_GetBuffer, contiguous in any order, with clear errors */
 int cubind_is_scalar_index(PyObject *o) CU_IMPL;                       /* has __index__, and is neither an array nor a bool: also NumPy integers, which have buffers too */
 int cubind_is_ctypes_pointer(PyObject *o) CU_IMPL;                     /* c_void_p, c_char_p, POINTER(T), function pointer: pass its value */
+
+/* PEP 590, by its stable numbers: CPython 3.11 has all of it, but the limited API names it from 3.12 on only. */
+typedef PyObject *(*cu_vectorcall)(PyObject *callable, PyObject *const *args, size_t n, PyObject *kwnames);
+#define CU_ARGUMENTS_OFFSET ((size_t)1 << (8 * sizeof(size_t) - 1))
+void cubind_set_vectorcall(PyTypeObject *type, cu_vectorcall function) CU_IMPL; /* calls of the class, where that is possible */
+
+/* The items of a tuple, or NULL where only PyTuple_GetItem knows them. */
+extern Py_ssize_t cubind_tuple_items CU_IMPL;
+static inline PyObject *const *cu_tuple_items(PyObject *o) {
+    if (CU_UNLIKELY(!PyTuple_CheckExact(o) || !cubind_tuple_items)) return NULL;
+    return (PyObject *const *)((char *)o + cubind_tuple_items);
+}
 
 /* In the limited API the checks that know subclasses are calls; the usual class is settled without one. */
 static inline int cu_is_tuple(PyObject *o) { return PyTuple_CheckExact(o) || (!PyList_CheckExact(o) && PyTuple_Check(o)); }

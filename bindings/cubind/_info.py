@@ -2,7 +2,8 @@
 
 import sys
 
-from . import _MODULES, __version__, _core
+from . import __version__, _core
+from ._error_table import TABLE
 from ._errors import CudaError, LibraryNotFoundError
 
 # how each library is asked for its version: the function, and how its answer reads
@@ -13,11 +14,16 @@ _VERSIONS = {
 }
 
 
+def modules():
+    """The names of the modules, one a library."""
+    return [entry["module"].rpartition(".")[2] for entry in TABLE.values()]
+
+
 def import_modules():
     """Import every module, so that the core knows the functions of every library; {name: module}."""
     from importlib import import_module
 
-    return {name: import_module(f"{__package__}.{name}") for name in _MODULES}
+    return {name: import_module(f"{__package__}.{name}") for name in modules()}
 
 
 def _version(module, name):

@@ -96,10 +96,11 @@ static int begin(cu_packer *p, Py_ssize_t n) {
 
 static int pack_values(cu_packer *p, PyObject *values, const cu_signature *s) {
     PyObject *(*item)(PyObject *, Py_ssize_t) = cu_is_tuple(values) ? PyTuple_GetItem : PyList_GetItem;
+    PyObject *const *direct = cu_tuple_items(values);
     Py_ssize_t n = length(values);
     if (check_count(n, s) || begin(p, n)) return -1;
     for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *o = item(values, i);
+        PyObject *o = direct ? direct[i] : item(values, i);
         if (!o) return -1;  /* a list that a value's __index__ made shorter */
         if (cu_pack_fast(p, i, o, s ? s->sizes[i] : CU_SIZE_UNKNOWN)) continue;
         if (cubind_pack_value(p, i, o, s ? s->sizes[i] : CU_SIZE_UNKNOWN)) {
@@ -156,9 +157,9 @@ static int other_form(PyObject *params, cu_module *m, cu_frame *fr, const cu_sig
 
 int cubind_kernel_params(PyObject *params, PyObject *func, cu_module *m, int info_func, cu_frame *fr, void ***out) {
     const cu_signature *s;
+    if (params == Py_None || PyLong_CheckExact(params)) return cu_to_pointer(params, NULL, 0, (void **)out);
     int items = is_items(params);
-    if (!items && (params == Py_None || PyLong_CheckExact(params) || cubind_is_scalar_index(params)))
-        return cubind_pointer(params, NULL, 0, (void **)out, NULL);
+    if (!items && cubind_is_scalar_index(params)) return cubind_pointer(params, NULL, 0, (void **)out, NULL);
     if (find_signature(func, m, info_func, fr, &s)) return -1;
     if (!items) return other_form(params, m, fr, s, out);
     cu_packer packer = {.fr = fr};

@@ -241,7 +241,7 @@ static int typed_number(cu_packer *p, Py_ssize_t i, PyObject *o, const typed *t)
     return truth < 0 ? -1 : 0;
 }
 
-static int typed_slowly(cu_packer *p, Py_ssize_t i, PyObject *o, PyObject *type, const typed *t, uint32_t size) {
+static CU_COLD int typed_slowly(cu_packer *p, Py_ssize_t i, PyObject *o, PyObject *type, const typed *t, uint32_t size) {
     if (!PyType_Check(type)) {
         cubind_expected(type, "a class of ctypes or None");
         cubind_prefix_error("its type: ");
@@ -282,7 +282,7 @@ static inline int typed_fast(cu_packer *p, Py_ssize_t i, PyObject *o, const type
     return 1;
 }
 
-static int pack_one_typed(cu_packer *p, Py_ssize_t i, PyObject *o, PyObject *type, const typed *t, uint32_t size) {
+static CU_COLD int pack_one_typed(cu_packer *p, Py_ssize_t i, PyObject *o, PyObject *type, const typed *t, uint32_t size) {
     if (type == Py_None) return cu_pack_fast(p, i, o, size) ? 0 : cubind_pack_value(p, i, o, size);
     Py_INCREF(o);  /* lists may lose both to Python code that packing runs */
     Py_INCREF(type);
@@ -295,10 +295,12 @@ static int pack_one_typed(cu_packer *p, Py_ssize_t i, PyObject *o, PyObject *typ
 int cubind_pack_typed(cu_packer *p, PyObject *values, PyObject *types, Py_ssize_t n, const cu_signature *s) {
     PyObject *(*item)(PyObject *, Py_ssize_t) = cu_is_tuple(values) ? PyTuple_GetItem : PyList_GetItem;
     PyObject *(*type_item)(PyObject *, Py_ssize_t) = cu_is_tuple(types) ? PyTuple_GetItem : PyList_GetItem;
+    PyObject *const *direct = cu_tuple_items(values), *const *direct_types = cu_tuple_items(types);
     if (CU_UNLIKELY(!typed_ready) && fill_typed_table()) return -1;
     const typed *t = typed_table;
     for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *o = item(values, i), *type = o ? type_item(types, i) : NULL;
+        PyObject *o = direct ? direct[i] : item(values, i);
+        PyObject *type = direct_types ? direct_types[i] : o ? type_item(types, i) : NULL;
         uint32_t size = s ? s->sizes[i] : CU_SIZE_UNKNOWN;
         if (!type) return -1;  /* a list that Python code made shorter */
         if (t->type != type) t = typed_slot(type);

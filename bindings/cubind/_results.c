@@ -116,8 +116,11 @@ PyObject *cubind_note(PyObject *null, const char *name, PyObject *value) {
     PyErr_NormalizeException(&type, &error, &traceback);
     if (error && value && value != Py_None) {
         PyObject *text = PyUnicode_FromFormat("%s: %S", name, value);
-        PyObject *done = text ? PyObject_CallMethod(error, "add_note", "O", text) : NULL;
+        /* interned, as the attribute's own name is: CPython's cache of attributes keeps every new string for a while */
+        PyObject *add_note = text ? PyUnicode_InternFromString("add_note") : NULL;
+        PyObject *done = add_note ? PyObject_CallMethodObjArgs(error, add_note, text, NULL) : NULL;
         if (!done) PyErr_Clear(); /* the failure itself matters more */
+        Py_XDECREF(add_note);
         Py_XDECREF(text);
         Py_XDECREF(done);
     }

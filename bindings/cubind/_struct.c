@@ -31,25 +31,26 @@ static cu_record_class *checked_class_of(PyObject *type) {
 
 /* ---- objects ----------------------------------------------------------------------------------------------------- */
 
-/* Views and small records are made all the time (`s.a.b = 1` makes one), so they share one size of block, and blocks
+/* Views and small records are made all the time (`s.a.b = 1` makes one), so they share two sizes of block, and blocks
  * are kept for the next one, linked through `ptr`, as CPython keeps those of its tuples. */
-enum { SMALL = 64, FREE_BLOCKS = 32 };
+enum { SMALL = 64, MEDIUM = 256, FREE_BLOCKS = 32 };
 #ifndef Py_GIL_DISABLED
-static cu_record *free_blocks;
-static int n_free_blocks;
+static struct pool { cu_record *first; int n; } pools[2];
 
 static cu_record *take_block(PyTypeObject *type, size_t inline_bytes) {
-    if (inline_bytes > SMALL || !free_blocks) return NULL;
-    cu_record *r = free_blocks;
-    free_blocks = (cu_record *)r->ptr;
-    n_free_blocks--;
-    return (cu_record *)PyObject_InitVar((PyVarObject *)r, type, SMALL);
+    struct pool *pool = &pools[inline_bytes == MEDIUM];
+    cu_record *r = pool->first;
+    if (inline_bytes > MEDIUM || !r) return NULL;
+    pool->first = (cu_record *)r->ptr;
+    pool->n--;
+    return (cu_record *)PyObject_InitVar((PyVarObject *)r, type, (Py_ssize_t)inline_bytes);
 }
 static int give_block(cu_record *r) {
-    if (Py_SIZE((PyObject *)r) != SMALL || n_free_blocks >= FREE_BLOCKS) return 0;
-    r->ptr = free_blocks;
-    free_blocks = r;
-    n_free_blocks++;
+    struct pool *pool = &pools[Py_SIZE((PyObject *)r) == MEDIUM];
+    if (Py_SIZE((PyObject *)r) > MEDIUM || pool->n >= FREE_BLOCKS) return 0;
+    r->ptr = pool->first;
+    pool->first = r;
+    pool->n++;
     return 1;
 }
 #else
@@ -58,8 +59,10 @@ static int give_block(cu_record *Py_UNUSED(r)) { return 0; }
 #endif
 
 static cu_record *allocate(cu_record_class *c, size_t inline_bytes) {
+    if (inline_bytes <= SMALL) inline_bytes = SMALL;
+    else if (inline_bytes <= MEDIUM) inline_bytes = MEDIUM;
     cu_record *r = take_block(c->type, inline_bytes);
-    if (!r) r = PyObject_GC_NewVar(cu_record, c->type, (Py_ssize_t)(inline_bytes > SMALL ? inline_bytes : SMALL));
+    if (!r) r = PyObject_GC_NewVar(cu_record, c->type, (Py_ssize_t)inline_bytes);
     if (!r) return NULL;
     r->ptr = NULL;
     r->owner = NULL;
@@ -176,10 +179,8 @@ static int set_fields(cu_record *r, PyObject *kw) {
     return counted ? set_given_counts(r, kw) : 0;
 }
 
-static PyObject *record_new(PyTypeObject *type, PyObject *args, PyObject *kw) {
-    cu_record_class *c = checked_class_of((PyObject *)type);
-    if (!c) return NULL;
-    if (CU_UNLIKELY(PyTuple_Size(args) != 0)) {
+static PyObject *construct(cu_record_class *c, Py_ssize_t n_positional, PyObject *kw) {
+    if (CU_UNLIKELY(n_positional != 0)) {
         PyErr_Format(PyExc_TypeError, "%s() takes its fields as keywords: %s(%s=...)%s", c->spec->name, c->spec->name,
                      c->spec->n_fields ? c->spec->fields[0].name : "", "; from_bytes() and from_buffer() take memory");
         return NULL;
@@ -191,6 +192,22 @@ static PyObject *record_new(PyTypeObject *type, PyObject *args, PyObject *kw) {
         return NULL;
     }
     return (PyObject *)r;
+}
+
+static PyObject *record_new(PyTypeObject *type, PyObject *args, PyObject *kw) {
+    cu_record_class *c = checked_class_of((PyObject *)type);
+    return c ? construct(c, PyTuple_Size(args), kw) : NULL;
+}
+
+/* The same as the interpreter calls it, if it can: with an array of arguments. */
+static PyObject *record_call(PyObject *type, PyObject *const *args, size_t n, PyObject *kwnames) {
+    PyObject *kw = kwnames ? PyDict_New() : NULL;
+    n &= ~CU_ARGUMENTS_OFFSET;
+    for (Py_ssize_t i = 0; kw && i < PyTuple_Size(kwnames); i++)
+        if (PyDict_SetItem(kw, PyTuple_GetItem(kwnames, i), args[n + (size_t)i])) Py_CLEAR(kw);
+    PyObject *made = kwnames && !kw ? NULL : construct(class_of((PyTypeObject *)type), (Py_ssize_t)n, kw);
+    Py_XDECREF(kw);
+    return made;
 }
 
 cu_record *cubind_as_record(PyObject *o, cu_module *m, int index) {
@@ -366,6 +383,7 @@ static PyObject *make_class(cu_module *m, const cu_record_spec *spec) {
         return PyErr_Occurred() ? NULL : PyErr_NoMemory(); /* which CPython 3.11 to 3.13 forget in one place */
     }
     c->type = (PyTypeObject *)type;
+    cubind_set_vectorcall(c->type, record_call);
     if (add_layout(type, m, spec)) return NULL; /* out of memory; `c` stays, as the type's descriptors point to it */
     return type;
 }

@@ -3,10 +3,11 @@
 
 from collections.abc import Callable
 from typing import Any, Final, SupportsIndex, TypeAlias, final
+
 from typing_extensions import Self
+
 from ._core import Enum, Handle, Record
 from ._types import Array, CFuncPtr, Field, FunctionAddress, Text
-
 
 # ---- integer types and constants
 

@@ -3,7 +3,9 @@
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final, SupportsIndex, TypeAlias, final
+
 from typing_extensions import Self, deprecated
+
 from ._core import Enum, Handle, Record
 from ._types import (
     Array,
@@ -33,7 +35,6 @@ from .driver import CUmemoryPool as CUmemoryPool
 from .driver import CUstream as CUstream
 from .driver import CUuserObject as CUuserObject
 from .driver import CUuuid as CUuuid
-
 
 # ---- integer types and constants
 
@@ -2531,13 +2532,13 @@ class cudaConditionalNodeParams(Record):
         handle: SupportsIndex = ...,
         type: cudaGraphConditionalNodeType | int = ...,
         size: SupportsIndex = ...,
-        phGraph_out: Pointer = ...,
+        phGraph_out: Sequence[CUgraph | int | None] | Pointer = ...,
         ctx: cudaExecutionContext_t | int | None = ...,
     ) -> Self: ...
     handle: Field[int, SupportsIndex]
     type: Field[cudaGraphConditionalNodeType, int]
     size: Field[int, SupportsIndex]
-    phGraph_out: Field[int, Pointer]
+    phGraph_out: Field[int, Sequence[CUgraph | int | None] | Pointer]
     ctx: Field[cudaExecutionContext_t, int | None]
 
 @final
@@ -3026,11 +3027,11 @@ class cudaExternalSemaphoreSignalNodeParams(Record):
     def __new__(
         cls,
         *,
-        extSemArray: Pointer = ...,
+        extSemArray: Sequence[cudaExternalSemaphore_t | int | None] | Pointer = ...,
         paramsArray: Sequence[cudaExternalSemaphoreSignalParams | Fields] | Pointer = ...,
         numExtSems: SupportsIndex = ...,
     ) -> Self: ...
-    extSemArray: Field[int, Pointer]
+    extSemArray: Field[int, Sequence[cudaExternalSemaphore_t | int | None] | Pointer]
     paramsArray: Field[int, Sequence[cudaExternalSemaphoreSignalParams | Fields] | Pointer]
     numExtSems: Field[int, SupportsIndex]
 
@@ -3041,12 +3042,12 @@ class cudaExternalSemaphoreSignalNodeParamsV2(Record):
     def __new__(
         cls,
         *,
-        extSemArray: Pointer = ...,
+        extSemArray: Sequence[cudaExternalSemaphore_t | int | None] | Pointer = ...,
         paramsArray: Sequence[cudaExternalSemaphoreSignalParams | Fields] | Pointer = ...,
         numExtSems: SupportsIndex = ...,
         ctx: cudaExecutionContext_t | int | None = ...,
     ) -> Self: ...
-    extSemArray: Field[int, Pointer]
+    extSemArray: Field[int, Sequence[cudaExternalSemaphore_t | int | None] | Pointer]
     paramsArray: Field[int, Sequence[cudaExternalSemaphoreSignalParams | Fields] | Pointer]
     numExtSems: Field[int, SupportsIndex]
     ctx: Field[cudaExecutionContext_t, int | None]
@@ -3112,11 +3113,11 @@ class cudaExternalSemaphoreWaitNodeParams(Record):
     def __new__(
         cls,
         *,
-        extSemArray: Pointer = ...,
+        extSemArray: Sequence[cudaExternalSemaphore_t | int | None] | Pointer = ...,
         paramsArray: Sequence[cudaExternalSemaphoreWaitParams | Fields] | Pointer = ...,
         numExtSems: SupportsIndex = ...,
     ) -> Self: ...
-    extSemArray: Field[int, Pointer]
+    extSemArray: Field[int, Sequence[cudaExternalSemaphore_t | int | None] | Pointer]
     paramsArray: Field[int, Sequence[cudaExternalSemaphoreWaitParams | Fields] | Pointer]
     numExtSems: Field[int, SupportsIndex]
 
@@ -3127,12 +3128,12 @@ class cudaExternalSemaphoreWaitNodeParamsV2(Record):
     def __new__(
         cls,
         *,
-        extSemArray: Pointer = ...,
+        extSemArray: Sequence[cudaExternalSemaphore_t | int | None] | Pointer = ...,
         paramsArray: Sequence[cudaExternalSemaphoreWaitParams | Fields] | Pointer = ...,
         numExtSems: SupportsIndex = ...,
         ctx: cudaExecutionContext_t | int | None = ...,
     ) -> Self: ...
-    extSemArray: Field[int, Pointer]
+    extSemArray: Field[int, Sequence[cudaExternalSemaphore_t | int | None] | Pointer]
     paramsArray: Field[int, Sequence[cudaExternalSemaphoreWaitParams | Fields] | Pointer]
     numExtSems: Field[int, SupportsIndex]
     ctx: Field[cudaExecutionContext_t, int | None]
@@ -3869,18 +3870,18 @@ class cudaMemcpyBatchNodeParams(Record):
         count: SupportsIndex = ...,
         dsts: Pointer = ...,
         srcs: Pointer = ...,
-        sizes: Pointer = ...,
+        sizes: Sequence[SupportsIndex] | Pointer = ...,
         attrs: Sequence[cudaMemcpyAttributes | Fields] | Pointer = ...,
-        attrsIdxs: Pointer = ...,
+        attrsIdxs: Sequence[SupportsIndex] | Pointer = ...,
         numAttrs: SupportsIndex = ...,
         ctx: cudaExecutionContext_t | int | None = ...,
     ) -> Self: ...
     count: Field[int, SupportsIndex]
     dsts: Field[int, Pointer]
     srcs: Field[int, Pointer]
-    sizes: Field[int, Pointer]
+    sizes: Field[int, Sequence[SupportsIndex] | Pointer]
     attrs: Field[int, Sequence[cudaMemcpyAttributes | Fields] | Pointer]
-    attrsIdxs: Field[int, Pointer]
+    attrsIdxs: Field[int, Sequence[SupportsIndex] | Pointer]
     numAttrs: Field[int, SupportsIndex]
     ctx: Field[cudaExecutionContext_t, int | None]
 
@@ -11723,60 +11724,61 @@ def cudaWaitExternalSemaphoresAsync(
 # ---- everything
 
 __all__ = [
-    "CUDART_VERSION", "CUDA_C_16BF", "CUDA_C_16F", "CUDA_C_16I", "CUDA_C_16U", "CUDA_C_32F", "CUDA_C_32I", "CUDA_C_32U",
-    "CUDA_C_4I", "CUDA_C_4U", "CUDA_C_64F", "CUDA_C_64I", "CUDA_C_64U", "CUDA_C_8I", "CUDA_C_8U", "CUDA_EGL_MAX_PLANES",
-    "CUDA_EMULATION_MANTISSA_CONTROL_DYNAMIC", "CUDA_EMULATION_MANTISSA_CONTROL_FIXED",
+    "CUDART_VERSION", "CUDA_C_4I", "CUDA_C_4U", "CUDA_C_8I", "CUDA_C_8U", "CUDA_C_16BF", "CUDA_C_16F", "CUDA_C_16I",
+    "CUDA_C_16U", "CUDA_C_32F", "CUDA_C_32I", "CUDA_C_32U", "CUDA_C_64F", "CUDA_C_64I", "CUDA_C_64U",
+    "CUDA_EGL_MAX_PLANES", "CUDA_EMULATION_MANTISSA_CONTROL_DYNAMIC", "CUDA_EMULATION_MANTISSA_CONTROL_FIXED",
     "CUDA_EMULATION_SPECIAL_VALUES_SUPPORT_DEFAULT", "CUDA_EMULATION_SPECIAL_VALUES_SUPPORT_INFINITY",
     "CUDA_EMULATION_SPECIAL_VALUES_SUPPORT_NAN", "CUDA_EMULATION_SPECIAL_VALUES_SUPPORT_NONE",
     "CUDA_EMULATION_STRATEGY_DEFAULT", "CUDA_EMULATION_STRATEGY_EAGER", "CUDA_EMULATION_STRATEGY_PERFORMANT",
-    "CUDA_IPC_HANDLE_SIZE", "CUDA_R_16BF", "CUDA_R_16F", "CUDA_R_16I", "CUDA_R_16U", "CUDA_R_32F", "CUDA_R_32I",
-    "CUDA_R_32U", "CUDA_R_4F_E2M1", "CUDA_R_4I", "CUDA_R_4U", "CUDA_R_64F", "CUDA_R_64I", "CUDA_R_64U",
-    "CUDA_R_6F_E2M3", "CUDA_R_6F_E3M2", "CUDA_R_8F_E4M3", "CUDA_R_8F_E5M2", "CUDA_R_8F_UE4M3", "CUDA_R_8F_UE5M3",
-    "CUDA_R_8F_UE8M0", "CUDA_R_8I", "CUDA_R_8U", "CUDAlogLevel_enum", "CUdevResourceDesc", "CUeglStreamConnection",
-    "CUevent", "CUfunction", "CUgraph", "CUgraphDeviceNode", "CUgraphExec", "CUgraphNode", "CUkernel", "CUlibrary",
-    "CUlogsCallbackHandle", "CUmemoryPool", "CUstream", "CUuserObject", "CUuuid", "CUuuid_st", "EGLint", "GLenum",
-    "GLuint", "MAJOR_VERSION", "MINOR_VERSION", "PATCH_LEVEL", "VdpDevice", "VdpOutputSurface", "VdpVideoSurface",
-    "char1", "char2", "char3", "char4", "cudaAccessPolicyWindow", "cudaAccessProperty", "cudaAccessPropertyNormal",
-    "cudaAccessPropertyPersisting", "cudaAccessPropertyStreaming", "cudaAddressModeBorder", "cudaAddressModeClamp",
-    "cudaAddressModeMirror", "cudaAddressModeWrap", "cudaArrayColorAttachment", "cudaArrayCubemap", "cudaArrayDefault",
-    "cudaArrayDeferredMapping", "cudaArrayGetInfo", "cudaArrayGetMemoryRequirements", "cudaArrayGetPlane",
-    "cudaArrayGetSparseProperties", "cudaArrayLayered", "cudaArrayMemoryRequirements", "cudaArraySparse",
-    "cudaArraySparseProperties", "cudaArraySparsePropertiesSingleMipTail", "cudaArraySparseProperties_tileExtent",
-    "cudaArraySurfaceLoadStore", "cudaArrayTextureGather", "cudaArray_const_t", "cudaArray_t", "cudaAsyncCallback",
-    "cudaAsyncCallbackHandle_t", "cudaAsyncNotificationInfo", "cudaAsyncNotificationInfo_t",
-    "cudaAsyncNotificationInfo_t_info", "cudaAsyncNotificationInfo_t_info_overBudget", "cudaAsyncNotificationType",
-    "cudaAsyncNotificationTypeOverBudget", "cudaAsyncNotificationType_enum", "cudaAtomicCapabilityReduction",
-    "cudaAtomicCapabilityScalar128", "cudaAtomicCapabilityScalar32", "cudaAtomicCapabilityScalar64",
-    "cudaAtomicCapabilitySigned", "cudaAtomicCapabilityUnsigned", "cudaAtomicCapabilityVector32x4",
-    "cudaAtomicOperation", "cudaAtomicOperationAnd", "cudaAtomicOperationCAS", "cudaAtomicOperationCapability",
-    "cudaAtomicOperationExchange", "cudaAtomicOperationFloatAdd", "cudaAtomicOperationFloatMax",
-    "cudaAtomicOperationFloatMin", "cudaAtomicOperationIntegerAdd", "cudaAtomicOperationIntegerDecrement",
-    "cudaAtomicOperationIntegerIncrement", "cudaAtomicOperationIntegerMax", "cudaAtomicOperationIntegerMin",
-    "cudaAtomicOperationOr", "cudaAtomicOperationXOR", "cudaBoundaryModeClamp", "cudaBoundaryModeTrap",
-    "cudaBoundaryModeZero", "cudaCGScope", "cudaCGScopeGrid", "cudaCGScopeInvalid", "cudaCGScopeReserved",
-    "cudaChannelFormatDesc", "cudaChannelFormatKind", "cudaChannelFormatKindFloat", "cudaChannelFormatKindNV12",
-    "cudaChannelFormatKindNone", "cudaChannelFormatKindSigned", "cudaChannelFormatKindSignedBlockCompressed4",
+    "CUDA_IPC_HANDLE_SIZE", "CUDA_R_4F_E2M1", "CUDA_R_4I", "CUDA_R_4U", "CUDA_R_6F_E2M3", "CUDA_R_6F_E3M2",
+    "CUDA_R_8F_E4M3", "CUDA_R_8F_E5M2", "CUDA_R_8F_UE4M3", "CUDA_R_8F_UE5M3", "CUDA_R_8F_UE8M0", "CUDA_R_8I",
+    "CUDA_R_8U", "CUDA_R_16BF", "CUDA_R_16F", "CUDA_R_16I", "CUDA_R_16U", "CUDA_R_32F", "CUDA_R_32I", "CUDA_R_32U",
+    "CUDA_R_64F", "CUDA_R_64I", "CUDA_R_64U", "MAJOR_VERSION", "MINOR_VERSION", "PATCH_LEVEL", "CUDAlogLevel_enum",
+    "CUdevResourceDesc", "CUeglStreamConnection", "CUevent", "CUfunction", "CUgraph", "CUgraphDeviceNode",
+    "CUgraphExec", "CUgraphNode", "CUkernel", "CUlibrary", "CUlogsCallbackHandle", "CUmemoryPool", "CUstream",
+    "CUuserObject", "CUuuid", "CUuuid_st", "EGLint", "GLenum", "GLuint", "VdpDevice", "VdpOutputSurface",
+    "VdpVideoSurface", "char1", "char2", "char3", "char4", "cudaAccessPolicyWindow", "cudaAccessProperty",
+    "cudaAccessPropertyNormal", "cudaAccessPropertyPersisting", "cudaAccessPropertyStreaming", "cudaAddressModeBorder",
+    "cudaAddressModeClamp", "cudaAddressModeMirror", "cudaAddressModeWrap", "cudaArrayColorAttachment",
+    "cudaArrayCubemap", "cudaArrayDefault", "cudaArrayDeferredMapping", "cudaArrayGetInfo",
+    "cudaArrayGetMemoryRequirements", "cudaArrayGetPlane", "cudaArrayGetSparseProperties", "cudaArrayLayered",
+    "cudaArrayMemoryRequirements", "cudaArraySparse", "cudaArraySparseProperties",
+    "cudaArraySparsePropertiesSingleMipTail", "cudaArraySparseProperties_tileExtent", "cudaArraySurfaceLoadStore",
+    "cudaArrayTextureGather", "cudaArray_const_t", "cudaArray_t", "cudaAsyncCallback", "cudaAsyncCallbackHandle_t",
+    "cudaAsyncNotificationInfo", "cudaAsyncNotificationInfo_t", "cudaAsyncNotificationInfo_t_info",
+    "cudaAsyncNotificationInfo_t_info_overBudget", "cudaAsyncNotificationType", "cudaAsyncNotificationTypeOverBudget",
+    "cudaAsyncNotificationType_enum", "cudaAtomicCapabilityReduction", "cudaAtomicCapabilityScalar32",
+    "cudaAtomicCapabilityScalar64", "cudaAtomicCapabilityScalar128", "cudaAtomicCapabilitySigned",
+    "cudaAtomicCapabilityUnsigned", "cudaAtomicCapabilityVector32x4", "cudaAtomicOperation", "cudaAtomicOperationAnd",
+    "cudaAtomicOperationCAS", "cudaAtomicOperationCapability", "cudaAtomicOperationExchange",
+    "cudaAtomicOperationFloatAdd", "cudaAtomicOperationFloatMax", "cudaAtomicOperationFloatMin",
+    "cudaAtomicOperationIntegerAdd", "cudaAtomicOperationIntegerDecrement", "cudaAtomicOperationIntegerIncrement",
+    "cudaAtomicOperationIntegerMax", "cudaAtomicOperationIntegerMin", "cudaAtomicOperationOr", "cudaAtomicOperationXOR",
+    "cudaBoundaryModeClamp", "cudaBoundaryModeTrap", "cudaBoundaryModeZero", "cudaCGScope", "cudaCGScopeGrid",
+    "cudaCGScopeInvalid", "cudaCGScopeReserved", "cudaChannelFormatDesc", "cudaChannelFormatKind",
+    "cudaChannelFormatKindFloat", "cudaChannelFormatKindNV12", "cudaChannelFormatKindNone",
+    "cudaChannelFormatKindSigned", "cudaChannelFormatKindSignedBlockCompressed4",
     "cudaChannelFormatKindSignedBlockCompressed5", "cudaChannelFormatKindSignedBlockCompressed6H",
-    "cudaChannelFormatKindSignedNormalized16X1", "cudaChannelFormatKindSignedNormalized16X2",
-    "cudaChannelFormatKindSignedNormalized16X4", "cudaChannelFormatKindSignedNormalized8X1",
-    "cudaChannelFormatKindSignedNormalized8X2", "cudaChannelFormatKindSignedNormalized8X4",
-    "cudaChannelFormatKindUnsigned", "cudaChannelFormatKindUnsigned16Planar420",
-    "cudaChannelFormatKindUnsigned16Planar422", "cudaChannelFormatKindUnsigned16Planar444",
-    "cudaChannelFormatKindUnsigned16SemiPlanar420", "cudaChannelFormatKindUnsigned16SemiPlanar422",
-    "cudaChannelFormatKindUnsigned16SemiPlanar444", "cudaChannelFormatKindUnsigned8Packed422",
+    "cudaChannelFormatKindSignedNormalized8X1", "cudaChannelFormatKindSignedNormalized8X2",
+    "cudaChannelFormatKindSignedNormalized8X4", "cudaChannelFormatKindSignedNormalized16X1",
+    "cudaChannelFormatKindSignedNormalized16X2", "cudaChannelFormatKindSignedNormalized16X4",
+    "cudaChannelFormatKindUnsigned", "cudaChannelFormatKindUnsigned8Packed422",
     "cudaChannelFormatKindUnsigned8Packed444", "cudaChannelFormatKindUnsigned8Planar420",
     "cudaChannelFormatKindUnsigned8Planar422", "cudaChannelFormatKindUnsigned8Planar444",
     "cudaChannelFormatKindUnsigned8SemiPlanar420", "cudaChannelFormatKindUnsigned8SemiPlanar422",
-    "cudaChannelFormatKindUnsigned8SemiPlanar444", "cudaChannelFormatKindUnsignedBlockCompressed1",
+    "cudaChannelFormatKindUnsigned8SemiPlanar444", "cudaChannelFormatKindUnsigned16Planar420",
+    "cudaChannelFormatKindUnsigned16Planar422", "cudaChannelFormatKindUnsigned16Planar444",
+    "cudaChannelFormatKindUnsigned16SemiPlanar420", "cudaChannelFormatKindUnsigned16SemiPlanar422",
+    "cudaChannelFormatKindUnsigned16SemiPlanar444", "cudaChannelFormatKindUnsignedBlockCompressed1",
     "cudaChannelFormatKindUnsignedBlockCompressed1SRGB", "cudaChannelFormatKindUnsignedBlockCompressed2",
     "cudaChannelFormatKindUnsignedBlockCompressed2SRGB", "cudaChannelFormatKindUnsignedBlockCompressed3",
     "cudaChannelFormatKindUnsignedBlockCompressed3SRGB", "cudaChannelFormatKindUnsignedBlockCompressed4",
     "cudaChannelFormatKindUnsignedBlockCompressed5", "cudaChannelFormatKindUnsignedBlockCompressed6H",
     "cudaChannelFormatKindUnsignedBlockCompressed7", "cudaChannelFormatKindUnsignedBlockCompressed7SRGB",
-    "cudaChannelFormatKindUnsignedNormalized1010102", "cudaChannelFormatKindUnsignedNormalized16X1",
-    "cudaChannelFormatKindUnsignedNormalized16X2", "cudaChannelFormatKindUnsignedNormalized16X4",
     "cudaChannelFormatKindUnsignedNormalized8X1", "cudaChannelFormatKindUnsignedNormalized8X2",
-    "cudaChannelFormatKindUnsignedNormalized8X4", "cudaChildGraphNodeParams", "cudaChooseDevice",
+    "cudaChannelFormatKindUnsignedNormalized8X4", "cudaChannelFormatKindUnsignedNormalized16X1",
+    "cudaChannelFormatKindUnsignedNormalized16X2", "cudaChannelFormatKindUnsignedNormalized16X4",
+    "cudaChannelFormatKindUnsignedNormalized1010102", "cudaChildGraphNodeParams", "cudaChooseDevice",
     "cudaClusterSchedulingPolicy", "cudaClusterSchedulingPolicyDefault", "cudaClusterSchedulingPolicyLoadBalancing",
     "cudaClusterSchedulingPolicyRubinDsmemLocality", "cudaClusterSchedulingPolicySpread", "cudaComputeMode",
     "cudaComputeModeDefault", "cudaComputeModeExclusive", "cudaComputeModeExclusiveProcess",
@@ -11823,10 +11825,10 @@ __all__ = [
     "cudaDevAttrMultiProcessorCount", "cudaDevAttrNumaConfig", "cudaDevAttrNumaId",
     "cudaDevAttrOnlyPartialHostNativeAtomicSupported", "cudaDevAttrOversizedSharedMemoryPerBlock",
     "cudaDevAttrPageableMemoryAccess", "cudaDevAttrPageableMemoryAccessUsesHostPageTables", "cudaDevAttrPciBusId",
-    "cudaDevAttrPciDeviceId", "cudaDevAttrPciDomainId", "cudaDevAttrReserved122", "cudaDevAttrReserved123",
+    "cudaDevAttrPciDeviceId", "cudaDevAttrPciDomainId", "cudaDevAttrReserved92", "cudaDevAttrReserved93",
+    "cudaDevAttrReserved94", "cudaDevAttrReserved96", "cudaDevAttrReserved122", "cudaDevAttrReserved123",
     "cudaDevAttrReserved124", "cudaDevAttrReserved127", "cudaDevAttrReserved128", "cudaDevAttrReserved129",
-    "cudaDevAttrReserved132", "cudaDevAttrReserved141", "cudaDevAttrReserved145", "cudaDevAttrReserved92",
-    "cudaDevAttrReserved93", "cudaDevAttrReserved94", "cudaDevAttrReserved96",
+    "cudaDevAttrReserved132", "cudaDevAttrReserved141", "cudaDevAttrReserved145",
     "cudaDevAttrReservedSharedMemoryPerBlock", "cudaDevAttrSingleToDoublePrecisionPerfRatio",
     "cudaDevAttrSparseCudaArraySupported", "cudaDevAttrStreamPrioritiesSupported", "cudaDevAttrSurfaceAlignment",
     "cudaDevAttrTccDriver", "cudaDevAttrTensorMapLargeTensorMinSize", "cudaDevAttrTextureAlignment",
@@ -11876,56 +11878,56 @@ __all__ = [
     "cudaEglColorFormatBayerIspBGGR", "cudaEglColorFormatBayerIspGBRG", "cudaEglColorFormatBayerIspGRBG",
     "cudaEglColorFormatBayerIspRGGB", "cudaEglColorFormatBayerRCCB", "cudaEglColorFormatBayerRGGB",
     "cudaEglColorFormatL", "cudaEglColorFormatR", "cudaEglColorFormatRG", "cudaEglColorFormatRGBA",
-    "cudaEglColorFormatUYVY2020", "cudaEglColorFormatUYVY422", "cudaEglColorFormatUYVY709",
-    "cudaEglColorFormatUYVY709_ER", "cudaEglColorFormatUYVY_ER", "cudaEglColorFormatVYUY", "cudaEglColorFormatVYUY_ER",
-    "cudaEglColorFormatY", "cudaEglColorFormatY10V10U10_420SemiPlanar",
-    "cudaEglColorFormatY10V10U10_420SemiPlanar_2020", "cudaEglColorFormatY10V10U10_420SemiPlanar_709",
-    "cudaEglColorFormatY10V10U10_420SemiPlanar_709_ER", "cudaEglColorFormatY10V10U10_420SemiPlanar_ER",
-    "cudaEglColorFormatY10V10U10_422SemiPlanar", "cudaEglColorFormatY10V10U10_422SemiPlanar_2020",
-    "cudaEglColorFormatY10V10U10_422SemiPlanar_709", "cudaEglColorFormatY10V10U10_444SemiPlanar",
-    "cudaEglColorFormatY10V10U10_444SemiPlanar_709_ER", "cudaEglColorFormatY10V10U10_444SemiPlanar_ER",
-    "cudaEglColorFormatY10_709_ER", "cudaEglColorFormatY10_ER", "cudaEglColorFormatY12V12U12_420SemiPlanar",
-    "cudaEglColorFormatY12V12U12_420SemiPlanar_709_ER", "cudaEglColorFormatY12V12U12_420SemiPlanar_ER",
-    "cudaEglColorFormatY12V12U12_444SemiPlanar", "cudaEglColorFormatY12V12U12_444SemiPlanar_709_ER",
-    "cudaEglColorFormatY12V12U12_444SemiPlanar_ER", "cudaEglColorFormatY12_709_ER", "cudaEglColorFormatY12_ER",
-    "cudaEglColorFormatYUV420Planar", "cudaEglColorFormatYUV420Planar_2020", "cudaEglColorFormatYUV420Planar_709",
-    "cudaEglColorFormatYUV420Planar_ER", "cudaEglColorFormatYUV420SemiPlanar",
-    "cudaEglColorFormatYUV420SemiPlanar_2020", "cudaEglColorFormatYUV420SemiPlanar_709",
-    "cudaEglColorFormatYUV420SemiPlanar_ER", "cudaEglColorFormatYUV422Planar", "cudaEglColorFormatYUV422Planar_ER",
-    "cudaEglColorFormatYUV422SemiPlanar", "cudaEglColorFormatYUV422SemiPlanar_ER", "cudaEglColorFormatYUV444Planar",
-    "cudaEglColorFormatYUV444Planar_ER", "cudaEglColorFormatYUV444SemiPlanar", "cudaEglColorFormatYUV444SemiPlanar_ER",
-    "cudaEglColorFormatYUVA", "cudaEglColorFormatYUVA_ER", "cudaEglColorFormatYUYV422", "cudaEglColorFormatYUYV_ER",
-    "cudaEglColorFormatYVU420Planar", "cudaEglColorFormatYVU420Planar_2020", "cudaEglColorFormatYVU420Planar_709",
-    "cudaEglColorFormatYVU420Planar_ER", "cudaEglColorFormatYVU420SemiPlanar",
-    "cudaEglColorFormatYVU420SemiPlanar_2020", "cudaEglColorFormatYVU420SemiPlanar_709",
-    "cudaEglColorFormatYVU420SemiPlanar_ER", "cudaEglColorFormatYVU422Planar", "cudaEglColorFormatYVU422Planar_ER",
-    "cudaEglColorFormatYVU422SemiPlanar", "cudaEglColorFormatYVU422SemiPlanar_ER", "cudaEglColorFormatYVU444Planar",
-    "cudaEglColorFormatYVU444Planar_ER", "cudaEglColorFormatYVU444SemiPlanar", "cudaEglColorFormatYVU444SemiPlanar_ER",
-    "cudaEglColorFormatYVYU", "cudaEglColorFormatYVYU_ER", "cudaEglColorFormatY_709_ER", "cudaEglColorFormatY_ER",
-    "cudaEglColorFormat_enum", "cudaEglFrame", "cudaEglFrameType", "cudaEglFrameTypeArray", "cudaEglFrameTypePitch",
-    "cudaEglFrameType_enum", "cudaEglFrame_frame", "cudaEglFrame_st", "cudaEglPlaneDesc", "cudaEglPlaneDesc_st",
-    "cudaEglResourceLocationFlags", "cudaEglResourceLocationFlags_enum", "cudaEglResourceLocationSysmem",
-    "cudaEglResourceLocationVidmem", "cudaEglStreamConnection", "cudaEmulationMantissaControl",
-    "cudaEmulationMantissaControl_t", "cudaEmulationSpecialValuesSupport", "cudaEmulationSpecialValuesSupport_t",
-    "cudaEmulationStrategy", "cudaEmulationStrategy_t", "cudaEnableDefault", "cudaEnableLegacyStream",
-    "cudaEnablePerThreadDefaultStream", "cudaError", "cudaErrorAddressOfConstant", "cudaErrorAlreadyAcquired",
-    "cudaErrorAlreadyMapped", "cudaErrorApiFailureBase", "cudaErrorArrayIsMapped", "cudaErrorAssert",
-    "cudaErrorCallRequiresNewerDriver", "cudaErrorCapturedEvent", "cudaErrorCdpNotSupported",
-    "cudaErrorCdpVersionMismatch", "cudaErrorCompatNotSupportedOnDevice", "cudaErrorContained",
-    "cudaErrorContextIsDestroyed", "cudaErrorCooperativeLaunchTooLarge", "cudaErrorCudartUnloading",
-    "cudaErrorDeviceAlreadyInUse", "cudaErrorDeviceNotLicensed", "cudaErrorDeviceUninitialized",
-    "cudaErrorDevicesUnavailable", "cudaErrorDuplicateSurfaceName", "cudaErrorDuplicateTextureName",
-    "cudaErrorDuplicateVariableName", "cudaErrorECCUncorrectable", "cudaErrorExternalDevice", "cudaErrorFabricNotReady",
-    "cudaErrorFileNotFound", "cudaErrorFunctionNotLoaded", "cudaErrorGraphExecUpdateFailure",
-    "cudaErrorGraphRecaptureFailure", "cudaErrorHardwareStackError", "cudaErrorHostMemoryAlreadyRegistered",
-    "cudaErrorHostMemoryNotRegistered", "cudaErrorIllegalAddress", "cudaErrorIllegalInstruction",
-    "cudaErrorIllegalState", "cudaErrorIncompatibleDriverContext", "cudaErrorInitializationError",
-    "cudaErrorInsufficientDriver", "cudaErrorInsufficientLoaderVersion", "cudaErrorInvalidAddressSpace",
-    "cudaErrorInvalidChannelDescriptor", "cudaErrorInvalidClusterSize", "cudaErrorInvalidConfiguration",
-    "cudaErrorInvalidDevice", "cudaErrorInvalidDeviceFunction", "cudaErrorInvalidDevicePointer",
-    "cudaErrorInvalidFilterSetting", "cudaErrorInvalidGraphicsContext", "cudaErrorInvalidHostPointer",
-    "cudaErrorInvalidKernelImage", "cudaErrorInvalidMemcpyDirection", "cudaErrorInvalidNormSetting",
-    "cudaErrorInvalidPc", "cudaErrorInvalidPitchValue", "cudaErrorInvalidPtx", "cudaErrorInvalidResourceConfiguration",
+    "cudaEglColorFormatUYVY422", "cudaEglColorFormatUYVY709", "cudaEglColorFormatUYVY709_ER",
+    "cudaEglColorFormatUYVY2020", "cudaEglColorFormatUYVY_ER", "cudaEglColorFormatVYUY", "cudaEglColorFormatVYUY_ER",
+    "cudaEglColorFormatY", "cudaEglColorFormatY10V10U10_420SemiPlanar", "cudaEglColorFormatY10V10U10_420SemiPlanar_709",
+    "cudaEglColorFormatY10V10U10_420SemiPlanar_709_ER", "cudaEglColorFormatY10V10U10_420SemiPlanar_2020",
+    "cudaEglColorFormatY10V10U10_420SemiPlanar_ER", "cudaEglColorFormatY10V10U10_422SemiPlanar",
+    "cudaEglColorFormatY10V10U10_422SemiPlanar_709", "cudaEglColorFormatY10V10U10_422SemiPlanar_2020",
+    "cudaEglColorFormatY10V10U10_444SemiPlanar", "cudaEglColorFormatY10V10U10_444SemiPlanar_709_ER",
+    "cudaEglColorFormatY10V10U10_444SemiPlanar_ER", "cudaEglColorFormatY10_709_ER", "cudaEglColorFormatY10_ER",
+    "cudaEglColorFormatY12V12U12_420SemiPlanar", "cudaEglColorFormatY12V12U12_420SemiPlanar_709_ER",
+    "cudaEglColorFormatY12V12U12_420SemiPlanar_ER", "cudaEglColorFormatY12V12U12_444SemiPlanar",
+    "cudaEglColorFormatY12V12U12_444SemiPlanar_709_ER", "cudaEglColorFormatY12V12U12_444SemiPlanar_ER",
+    "cudaEglColorFormatY12_709_ER", "cudaEglColorFormatY12_ER", "cudaEglColorFormatYUV420Planar",
+    "cudaEglColorFormatYUV420Planar_709", "cudaEglColorFormatYUV420Planar_2020", "cudaEglColorFormatYUV420Planar_ER",
+    "cudaEglColorFormatYUV420SemiPlanar", "cudaEglColorFormatYUV420SemiPlanar_709",
+    "cudaEglColorFormatYUV420SemiPlanar_2020", "cudaEglColorFormatYUV420SemiPlanar_ER",
+    "cudaEglColorFormatYUV422Planar", "cudaEglColorFormatYUV422Planar_ER", "cudaEglColorFormatYUV422SemiPlanar",
+    "cudaEglColorFormatYUV422SemiPlanar_ER", "cudaEglColorFormatYUV444Planar", "cudaEglColorFormatYUV444Planar_ER",
+    "cudaEglColorFormatYUV444SemiPlanar", "cudaEglColorFormatYUV444SemiPlanar_ER", "cudaEglColorFormatYUVA",
+    "cudaEglColorFormatYUVA_ER", "cudaEglColorFormatYUYV422", "cudaEglColorFormatYUYV_ER",
+    "cudaEglColorFormatYVU420Planar", "cudaEglColorFormatYVU420Planar_709", "cudaEglColorFormatYVU420Planar_2020",
+    "cudaEglColorFormatYVU420Planar_ER", "cudaEglColorFormatYVU420SemiPlanar", "cudaEglColorFormatYVU420SemiPlanar_709",
+    "cudaEglColorFormatYVU420SemiPlanar_2020", "cudaEglColorFormatYVU420SemiPlanar_ER",
+    "cudaEglColorFormatYVU422Planar", "cudaEglColorFormatYVU422Planar_ER", "cudaEglColorFormatYVU422SemiPlanar",
+    "cudaEglColorFormatYVU422SemiPlanar_ER", "cudaEglColorFormatYVU444Planar", "cudaEglColorFormatYVU444Planar_ER",
+    "cudaEglColorFormatYVU444SemiPlanar", "cudaEglColorFormatYVU444SemiPlanar_ER", "cudaEglColorFormatYVYU",
+    "cudaEglColorFormatYVYU_ER", "cudaEglColorFormatY_709_ER", "cudaEglColorFormatY_ER", "cudaEglColorFormat_enum",
+    "cudaEglFrame", "cudaEglFrameType", "cudaEglFrameTypeArray", "cudaEglFrameTypePitch", "cudaEglFrameType_enum",
+    "cudaEglFrame_frame", "cudaEglFrame_st", "cudaEglPlaneDesc", "cudaEglPlaneDesc_st", "cudaEglResourceLocationFlags",
+    "cudaEglResourceLocationFlags_enum", "cudaEglResourceLocationSysmem", "cudaEglResourceLocationVidmem",
+    "cudaEglStreamConnection", "cudaEmulationMantissaControl", "cudaEmulationMantissaControl_t",
+    "cudaEmulationSpecialValuesSupport", "cudaEmulationSpecialValuesSupport_t", "cudaEmulationStrategy",
+    "cudaEmulationStrategy_t", "cudaEnableDefault", "cudaEnableLegacyStream", "cudaEnablePerThreadDefaultStream",
+    "cudaError", "cudaErrorAddressOfConstant", "cudaErrorAlreadyAcquired", "cudaErrorAlreadyMapped",
+    "cudaErrorApiFailureBase", "cudaErrorArrayIsMapped", "cudaErrorAssert", "cudaErrorCallRequiresNewerDriver",
+    "cudaErrorCapturedEvent", "cudaErrorCdpNotSupported", "cudaErrorCdpVersionMismatch",
+    "cudaErrorCompatNotSupportedOnDevice", "cudaErrorContained", "cudaErrorContextIsDestroyed",
+    "cudaErrorCooperativeLaunchTooLarge", "cudaErrorCudartUnloading", "cudaErrorDeviceAlreadyInUse",
+    "cudaErrorDeviceNotLicensed", "cudaErrorDeviceUninitialized", "cudaErrorDevicesUnavailable",
+    "cudaErrorDuplicateSurfaceName", "cudaErrorDuplicateTextureName", "cudaErrorDuplicateVariableName",
+    "cudaErrorECCUncorrectable", "cudaErrorExternalDevice", "cudaErrorFabricNotReady", "cudaErrorFileNotFound",
+    "cudaErrorFunctionNotLoaded", "cudaErrorGraphExecUpdateFailure", "cudaErrorGraphRecaptureFailure",
+    "cudaErrorHardwareStackError", "cudaErrorHostMemoryAlreadyRegistered", "cudaErrorHostMemoryNotRegistered",
+    "cudaErrorIllegalAddress", "cudaErrorIllegalInstruction", "cudaErrorIllegalState",
+    "cudaErrorIncompatibleDriverContext", "cudaErrorInitializationError", "cudaErrorInsufficientDriver",
+    "cudaErrorInsufficientLoaderVersion", "cudaErrorInvalidAddressSpace", "cudaErrorInvalidChannelDescriptor",
+    "cudaErrorInvalidClusterSize", "cudaErrorInvalidConfiguration", "cudaErrorInvalidDevice",
+    "cudaErrorInvalidDeviceFunction", "cudaErrorInvalidDevicePointer", "cudaErrorInvalidFilterSetting",
+    "cudaErrorInvalidGraphicsContext", "cudaErrorInvalidHostPointer", "cudaErrorInvalidKernelImage",
+    "cudaErrorInvalidMemcpyDirection", "cudaErrorInvalidNormSetting", "cudaErrorInvalidPc",
+    "cudaErrorInvalidPitchValue", "cudaErrorInvalidPtx", "cudaErrorInvalidResourceConfiguration",
     "cudaErrorInvalidResourceHandle", "cudaErrorInvalidResourceType", "cudaErrorInvalidSource",
     "cudaErrorInvalidSurface", "cudaErrorInvalidSymbol", "cudaErrorInvalidTexture", "cudaErrorInvalidTextureBinding",
     "cudaErrorInvalidValue", "cudaErrorJitCompilationDisabled", "cudaErrorJitCompilerNotFound",

@@ -2212,7 +2212,7 @@ static const cu_field_spec fields_ushort4[] = {
     {"w", offsetof(cubind_ushort4, w), 0, CU_U16, -1, -1},
 };
 static const cu_record_spec record_specs[] = {
-    {"CUuuid", "CUuuid_st", "cubind.runtime", fields_CUuuid, sizeof(cubind_CUuuid), 1, 1, 0},
+    {"CUuuid", "CUuuid_st", "cubind.driver", fields_CUuuid, sizeof(cubind_CUuuid), 1, 1, 0},
     {"char1", "char1", "cubind.runtime", fields_char1, sizeof(cubind_char1), 1, 1, 0},
     {"char2", "char2", "cubind.runtime", fields_char2, sizeof(cubind_char2), 2, 2, 0},
     {"char3", "char3", "cubind.runtime", fields_char3, sizeof(cubind_char3), 1, 3, 0},
