@@ -21,10 +21,23 @@
 _Static_assert(sizeof(void *) == 8, "the core is written for 64-bit platforms");
 
 static const uint8_t scalar_size[] = {
-    [CU_I8] = 1,  [CU_U8] = 1,  [CU_I16] = 2,  [CU_U16] = 2,  [CU_I32] = 4, [CU_U32] = 4,
-    [CU_I64] = 8, [CU_U64] = 8, [CU_F32] = 4,  [CU_F64] = 8,  [CU_ENUM] = 4,
-    [CU_HANDLE] = sizeof(void *), [CU_PTR] = sizeof(void *), [CU_CSTR] = sizeof(void *), [CU_FUNC] = sizeof(void *),
-    [CU_TEXT] = 1, [CU_BYTES] = 1,
+    [CU_I8] = 1,
+    [CU_U8] = 1,
+    [CU_I16] = 2,
+    [CU_U16] = 2,
+    [CU_I32] = 4,
+    [CU_U32] = 4,
+    [CU_I64] = 8,
+    [CU_U64] = 8,
+    [CU_F32] = 4,
+    [CU_F64] = 8,
+    [CU_ENUM] = 4,
+    [CU_HANDLE] = sizeof(void *),
+    [CU_PTR] = sizeof(void *),
+    [CU_CSTR] = sizeof(void *),
+    [CU_FUNC] = sizeof(void *),
+    [CU_TEXT] = 1,
+    [CU_BYTES] = 1,
 };
 
 static size_t element_size(cu_module *m, cu_type t) {
@@ -35,9 +48,9 @@ static size_t element_size(cu_module *m, cu_type t) {
 /* How messages name the elements: "uint64", "CUevent", "8-byte address". */
 static const char *element_name(cu_module *m, cu_type t) {
     static const char *const names[] = {
-        [CU_I8] = "int8",     [CU_U8] = "uint8",     [CU_I16] = "int16",   [CU_U16] = "uint16", [CU_I32] = "int32",
-        [CU_U32] = "uint32",  [CU_I64] = "int64",    [CU_U64] = "uint64",  [CU_F32] = "float32", [CU_F64] = "float64",
-        [CU_PTR] = "address", [CU_CSTR] = "address", [CU_FUNC] = "address", [CU_TEXT] = "char",  [CU_BYTES] = "char",
+        [CU_I8] = "int8",     [CU_U8] = "uint8",     [CU_I16] = "int16",    [CU_U16] = "uint16",  [CU_I32] = "int32",
+        [CU_U32] = "uint32",  [CU_I64] = "int64",    [CU_U64] = "uint64",   [CU_F32] = "float32", [CU_F64] = "float64",
+        [CU_PTR] = "address", [CU_CSTR] = "address", [CU_FUNC] = "address", [CU_TEXT] = "char",   [CU_BYTES] = "char",
     };
     switch (t.kind) {
     case CU_ENUM: return m->enum_specs[t.aux].name;
@@ -86,7 +99,9 @@ static int record_element(PyObject *o, cu_module *m, cu_type t, void *out) {
 static int convert_element(PyObject *o, cu_module *m, cu_type t, cu_frame *fr, void *out) {
     switch (t.kind) {
     case CU_I8: return cubind_index(o, 8, 1, out);
-    case CU_U8: case CU_BYTES: case CU_TEXT: return cubind_index(o, 8, 0, out);
+    case CU_U8:
+    case CU_BYTES:
+    case CU_TEXT: return cubind_index(o, 8, 0, out);
     case CU_I16: return cubind_index(o, 16, 1, out);
     case CU_U16: return cubind_index(o, 16, 0, out);
     case CU_I32: return cubind_index(o, 32, 1, out);
@@ -112,8 +127,8 @@ static int copy_elements(PyObject *items, Py_ssize_t first, Py_ssize_t n, cu_mod
     size_t size = element_size(m, t);
     for (Py_ssize_t i = first; i < n; i++) {
         PyObject *o = item(items, i);
-        if (!o) return -1;  /* a list that an element's __index__ made shorter */
-        Py_INCREF(o);       /* ... or from which it took this element */
+        if (!o) return -1; /* a list that an element's __index__ made shorter */
+        Py_INCREF(o);      /* ... or from which it took this element */
         int failed = convert_element(o, m, t, fr, memory + (size_t)i * size);
         Py_DECREF(o);
         if (failed) {
@@ -126,12 +141,12 @@ static int copy_elements(PyObject *items, Py_ssize_t first, Py_ssize_t n, cu_mod
 
 /* The largest of the integers that copy_simple converts; 0: it does not. */
 static const uint64_t simple_max[] = {
-    [CU_I32] = INT32_MAX, [CU_U32] = UINT32_MAX, [CU_I64] = INT64_MAX, [CU_U64] = UINT64_MAX - 1, [CU_PTR] = UINT64_MAX - 1,
-    [CU_FUNC] = 0, /* the last kind */
+    [CU_I32] = INT32_MAX,      [CU_U32] = UINT32_MAX,     [CU_I64] = INT64_MAX,
+    [CU_U64] = UINT64_MAX - 1, [CU_PTR] = UINT64_MAX - 1, [CU_FUNC] = 0, /* the last kind */
 };
 
-static inline Py_ssize_t copy_ints(PyObject *items, PyObject *(*item)(PyObject *, Py_ssize_t), Py_ssize_t n, uint64_t max,
-                                   void *memory) {
+static inline Py_ssize_t copy_ints(PyObject *items, PyObject *(*item)(PyObject *, Py_ssize_t), Py_ssize_t n,
+                                   uint64_t max, void *memory) {
     Py_ssize_t i = 0;
     for (PyObject *o; i < n && PyLong_CheckExact(o = item(items, i)); i++) {
         size_t v = PyLong_AsSize_t(o);
@@ -139,8 +154,10 @@ static inline Py_ssize_t copy_ints(PyObject *items, PyObject *(*item)(PyObject *
             if (v == (size_t)-1) PyErr_Clear();
             break;
         }
-        if (max > UINT32_MAX) ((uint64_t *)memory)[i] = v;
-        else ((uint32_t *)memory)[i] = (uint32_t)v;
+        if (max > UINT32_MAX)
+            ((uint64_t *)memory)[i] = v;
+        else
+            ((uint32_t *)memory)[i] = (uint32_t)v;
     }
     return i;
 }
@@ -161,7 +178,7 @@ static Py_ssize_t copy_simple(PyObject *items, Py_ssize_t n, cu_module *m, cu_ty
 /* `items` is a list or a tuple that is kept alive by the caller. */
 static int array_of_items(PyObject *items, cu_module *m, cu_type t, cu_frame *fr, void **out, size_t *len) {
     Py_ssize_t n = cu_is_tuple(items) ? PyTuple_Size(items) : PyList_Size(items);
-    size_t nbytes = (size_t)n * element_size(m, t);  /* n pointers fit in memory: only huge records overflow */
+    size_t nbytes = (size_t)n * element_size(m, t); /* n pointers fit in memory: only huge records overflow */
     if (CU_UNLIKELY((size_t)n > PY_SSIZE_T_MAX / 65536 && nbytes / element_size(m, t) != (size_t)n)) {
         PyErr_NoMemory();
         return -1;
@@ -195,20 +212,30 @@ static char format_class(const Py_buffer *view) {
     int swapped = PY_LITTLE_ENDIAN ? *format == '>' || *format == '!' : *format == '<';
     if (swapped && view->itemsize > 1) return 0;
     if (*format && strchr("@=<>!", *format)) format++;
-    if (*format == '&' || *format == 'X') return 'p';  /* ctypes: POINTER(T), function pointer */
+    if (*format == '&' || *format == 'X') return 'p'; /* ctypes: POINTER(T), function pointer */
     if (!*format || format[1]) return 0;
-    return strchr("bhilqn", *format) ? 's' : strchr("BHILQN?", *format) ? 'u' : strchr("efd", *format) ? 'f' :
-           *format == 'P' ? 'p' : 0;
+    return strchr("bhilqn", *format)    ? 's'
+           : strchr("BHILQN?", *format) ? 'u'
+           : strchr("efd", *format)     ? 'f'
+           : *format == 'P'             ? 'p'
+                                        : 0;
 }
 
 static int format_fits(const Py_buffer *view, cu_type t) {
     char class = format_class(view);
     switch (t.kind) {
-    case CU_I8: case CU_I16: case CU_I32: case CU_I64: return class == 's';
-    case CU_U8: case CU_U16: case CU_U32: case CU_U64: return class == 'u';
-    case CU_F32: case CU_F64: return class == 'f';
+    case CU_I8:
+    case CU_I16:
+    case CU_I32:
+    case CU_I64: return class == 's';
+    case CU_U8:
+    case CU_U16:
+    case CU_U32:
+    case CU_U64: return class == 'u';
+    case CU_F32:
+    case CU_F64: return class == 'f';
     case CU_ENUM: return class == 's' || class == 'u';
-    case CU_RECORD: return 1;  /* a structured dtype of the right size is taken at its word */
+    case CU_RECORD: return 1; /* a structured dtype of the right size is taken at its word */
     default: return class == 'u' || class == 'p';
     }
 }
@@ -282,13 +309,13 @@ static inline int few_ints(PyObject *o, uint64_t max, cu_frame *fr, void **out, 
     Py_ssize_t n = is_list ? PyList_Size(o) : PyTuple_Size(o);
     uint32_t used = fr->used;
     char *memory = n <= CU_FRAME_BYTES / 8 ? cubind_frame_take(fr, (size_t)n * 8) : NULL;
-    if (!memory || copy_ints(o, is_list ? PyList_GetItem : PyTuple_GetItem, n, max, memory) != n) {
-        fr->used = used;
-        return 0;
-    }
     *out = memory;
     *len = (size_t)n;
-    return 1;
+    if (CU_UNLIKELY(!memory)) return 0;
+    Py_ssize_t done = is_list ? copy_ints(o, PyList_GetItem, n, max, memory) : copy_ints(o, PyTuple_GetItem, n, max, memory);
+    if (CU_LIKELY(done == n)) return 1;
+    fr->used = used;
+    return 0;
 }
 
 int cubind_array(PyObject *o, cu_module *m, cu_type t, cu_frame *fr, void **out, size_t *len) {

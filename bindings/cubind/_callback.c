@@ -108,7 +108,9 @@ static void pop_current(cu_callback *cb) {
     cb->is_current = 0;
 }
 
-void *cubind_callback_current(void) { return current ? current->id : NULL; }
+void *cubind_callback_current(void) {
+    return current ? current->id : NULL;
+}
 
 /* ---- arguments --------------------------------------------------------------------------------------------------- */
 
@@ -237,9 +239,12 @@ static PyObject *new_ctypes_type(cu_module *m, const cu_callback_spec *spec) {
         cu_type t = i < 0 ? spec->result : spec->params[i];
         const char *name = ctypes_name(m, t);
         PyObject *item = NULL;
-        if (i < 0 && t.kind == CU_NONE) item = Py_NewRef(Py_None); /* void */
-        else if (name) item = PyObject_GetAttrString(ctypes, name);
-        else PyErr_Format(PyExc_TypeError, "%s has no ctypes function type: it takes a struct by value", spec->name);
+        if (i < 0 && t.kind == CU_NONE)
+            item = Py_NewRef(Py_None); /* void */
+        else if (name)
+            item = PyObject_GetAttrString(ctypes, name);
+        else
+            PyErr_Format(PyExc_TypeError, "%s has no ctypes function type: it takes a struct by value", spec->name);
         if (!item || PyTuple_SetItem(args, i + 1, item)) Py_CLEAR(args);
     }
     if (args) result = PyObject_GetAttrString(ctypes, "CFUNCTYPE");

@@ -12,14 +12,22 @@ static const struct int_type {
     const char *name;
     uint8_t bits, is_signed;
 } int_types[] = {
-    {"int", 32, 1},        {"unsigned int", 32, 0},       {"long long", 64, 1}, {"unsigned long long", 64, 0},
-    {"short", 16, 1},      {"unsigned short", 16, 0},     {"signed char", 8, 1}, {"unsigned char", 8, 0},
-    {"long", 8 * sizeof(long), 1}, {"unsigned long", 8 * sizeof(long), 0}, {"size_t", 8 * sizeof(size_t), 0},
+    {"int", 32, 1},
+    {"unsigned int", 32, 0},
+    {"long long", 64, 1},
+    {"unsigned long long", 64, 0},
+    {"short", 16, 1},
+    {"unsigned short", 16, 0},
+    {"signed char", 8, 1},
+    {"unsigned char", 8, 0},
+    {"long", 8 * sizeof(long), 1},
+    {"unsigned long", 8 * sizeof(long), 0},
+    {"size_t", 8 * sizeof(size_t), 0},
 };
 #define N_INT_TYPES (sizeof int_types / sizeof int_types[0])
 
 static PyObject *int_text(PyObject *value) {
-    PyObject *text = PyObject_Str(value);  /* fails for integers of thousands of digits */
+    PyObject *text = PyObject_Str(value); /* fails for integers of thousands of digits */
     if (text) return text;
     PyErr_Clear();
     return PyUnicode_FromString("an integer of thousands of digits");
@@ -60,9 +68,12 @@ static void write_int(void *out, int bits, uint64_t v) {
 
 int cubind_index(PyObject *o, int bits, int is_signed, void *out) {
     PyObject *number;
-    if (PyLong_Check(o)) number = Py_NewRef(o);
-    else if (PyIndex_Check(o)) number = PyNumber_Index(o);
-    else return cubind_expected(o, "int");
+    if (PyLong_Check(o))
+        number = Py_NewRef(o);
+    else if (PyIndex_Check(o))
+        number = PyNumber_Index(o);
+    else
+        return cubind_expected(o, "int");
     if (!number) return -1;
     int overflow, fits;
     long long v = PyLong_AsLongLongAndOverflow(number, &overflow);
@@ -76,15 +87,19 @@ int cubind_index(PyObject *o, int bits, int is_signed, void *out) {
     } else {
         fits = !overflow && v >= 0 && (uint64_t)v <= UINT64_MAX >> (64 - bits);
     }
-    if (fits) write_int(out, bits, bit_pattern);
-    else int_overflow(number, bits, is_signed != 0);
+    if (fits)
+        write_int(out, bits, bit_pattern);
+    else
+        int_overflow(number, bits, is_signed != 0);
     Py_DECREF(number);
     return fits ? 0 : -1;
 }
 
 /* NumPy integers have the buffer protocol as well; as addresses and counts they are numbers.  Arrays have __index__ too
  * (NumPy's, whatever their shape), but they are sequences.  A bool is an int that nobody means as an address. */
-int cubind_is_scalar_index(PyObject *o) { return PyIndex_Check(o) && !PySequence_Check(o) && !PyBool_Check(o); }
+int cubind_is_scalar_index(PyObject *o) {
+    return PyIndex_Check(o) && !PySequence_Check(o) && !PyBool_Check(o);
+}
 
 /* ---- addresses --------------------------------------------------------------------------------------------------- */
 
@@ -98,9 +113,11 @@ int cubind_is_ctypes_pointer(PyObject *o) {
         Py_XDECREF(name);
         for (int i = 0; i < 5 && ctypes; i++) {
             PyObject *class = PyObject_GetAttrString(ctypes, names[i]);
-            if (!class) break;  /* ctypes is being imported by another thread */
-            if (classes[i]) Py_DECREF(class);
-            else classes[i] = class;
+            if (!class) break; /* ctypes is being imported by another thread */
+            if (classes[i])
+                Py_DECREF(class);
+            else
+                classes[i] = class;
         }
         Py_XDECREF(ctypes);
         PyErr_Clear();
@@ -152,7 +169,7 @@ static int buffer_refused(PyObject *o, int flags, Py_buffer *view) {
     int expected = PyErr_GivenExceptionMatches(type, PyExc_BufferError) ||
                    PyErr_GivenExceptionMatches(type, PyExc_ValueError) ||
                    PyErr_GivenExceptionMatches(type, PyExc_TypeError);
-    if (expected && PyObject_GetBuffer(o, view, flags | PyBUF_ANY_CONTIGUOUS) == 0) {  /* Fortran order is as good */
+    if (expected && PyObject_GetBuffer(o, view, flags | PyBUF_ANY_CONTIGUOUS) == 0) { /* Fortran order is as good */
         Py_XDECREF(type), Py_XDECREF(value), Py_XDECREF(traceback);
         return 0;
     }
@@ -174,7 +191,7 @@ static int buffer_refused(PyObject *o, int flags, Py_buffer *view) {
 
 int cubind_buffer(PyObject *o, int flags, Py_buffer *view) {
     if (CU_LIKELY(PyObject_GetBuffer(o, view, flags) == 0)) return 0;
-    view->obj = NULL;  /* whatever the exporter left there: nothing is to be released */
+    view->obj = NULL; /* whatever the exporter left there: nothing is to be released */
     return buffer_refused(o, flags, view);
 }
 
@@ -227,7 +244,7 @@ int cubind_record_arg(PyObject *o, cu_module *m, int index, int nullable, void *
         *out = NULL;
         return 0;
     }
-    if (cubind_is_record(o)) {  /* the class may exist, made by another module, but not be known in this one yet */
+    if (cubind_is_record(o)) { /* the class may exist, made by another module, but not be known in this one yet */
         class = cubind_record_type(m, index);
         if (!class) return -1;
         if (PyType_IsSubtype(Py_TYPE(o), class)) {
@@ -257,8 +274,8 @@ int cubind_count(PyObject *o, size_t have, const char *array_name, size_t *out) 
     }
     if (!cu_plain_u64(o, &wanted) && cubind_index(o, 8 * sizeof(size_t), 0, &wanted)) return -1;
     if (have != SIZE_MAX && wanted > have) {
-        PyErr_Format(PyExc_ValueError, "%zu is more than the %zu element%s of '%s'", wanted, have,
-                     have == 1 ? "" : "s", array_name);
+        PyErr_Format(PyExc_ValueError, "%zu is more than the %zu element%s of '%s'", wanted, have, have == 1 ? "" : "s",
+                     array_name);
         return -1;
     }
     *out = wanted;
@@ -312,8 +329,10 @@ PyObject *cubind_tuple(int n, PyObject **items) {
     for (int i = 0; i < n; i++) complete &= items[i] != NULL;
     PyObject *tuple = complete ? PyTuple_New(n) : NULL;
     for (int i = 0; i < n; i++) {
-        if (tuple) PyTuple_SetItem(tuple, i, items[i]);
-        else Py_XDECREF(items[i]);
+        if (tuple)
+            PyTuple_SetItem(tuple, i, items[i]);
+        else
+            Py_XDECREF(items[i]);
     }
     return tuple;
 }

@@ -64,8 +64,8 @@ static int refuse_subinterpreters(void) {
 
 static int core_exec(PyObject *core) {
     if (refuse_subinterpreters()) return -1;
-    if (cubind_layout_ready() || cubind_errors_ready(core) || cubind_handles_ready(core) || cubind_enums_ready(core) || cubind_records_ready(core) ||
-        cubind_loader_ready(core) || cubind_callbacks_ready(core))
+    if (cubind_layout_ready() || cubind_errors_ready(core) || cubind_handles_ready(core) || cubind_enums_ready(core) ||
+        cubind_records_ready(core) || cubind_loader_ready(core) || cubind_callbacks_ready(core))
         return -1;
     PyObject *capsule = PyCapsule_New((void *)&cubind_api, "cubind._core._api", NULL);
     if (!capsule) return -1;
@@ -82,4 +82,6 @@ static struct PyModuleDef definition = {
     .m_slots = slots,
 };
 
-PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&definition); }
+PyMODINIT_FUNC PyInit__core(void) {
+    return PyModuleDef_Init(&definition);
+}

@@ -13,7 +13,9 @@ static atomic_int closed;   /* the door */
 static atomic_int inside;   /* threads that passed it and have not come back */
 static atomic_uint process; /* changes in the child of a fork */
 
-unsigned cubind_process(void) { return atomic_load(&process); }
+unsigned cubind_process(void) {
+    return atomic_load(&process);
+}
 
 int cubind_python_enter(void) {
     atomic_fetch_add(&inside, 1); /* first, so that who closes the door sees us or we see it closed */
@@ -22,14 +24,14 @@ int cubind_python_enter(void) {
     return 0;
 }
 
-void cubind_python_leave(void) { atomic_fetch_sub(&inside, 1); }
+void cubind_python_leave(void) {
+    atomic_fetch_sub(&inside, 1);
+}
 
 static PyObject *close_door(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(arg)) {
     atomic_store(&closed, 1);
-    Py_BEGIN_ALLOW_THREADS
-        for (int ms = 0; ms < LONGEST_WAIT_MS && atomic_load(&inside); ms++) os_sleep_ms(1);
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS for (int ms = 0; ms < LONGEST_WAIT_MS && atomic_load(&inside); ms++) os_sleep_ms(1);
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 /* The threads that were inside stayed in the parent. */

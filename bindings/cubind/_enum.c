@@ -10,38 +10,42 @@
 #include <stdlib.h>
 #include <structmember.h>
 
-#define DENSE_WIDTH 2048  /* values at most this far apart: a table from value to member instead of a search */
-#define MAX_UNKNOWN 4096  /* pseudo-members kept per class; more are made anew each time */
+#define DENSE_WIDTH 2048 /* values at most this far apart: a table from value to member instead of a search */
+#define MAX_UNKNOWN 4096 /* pseudo-members kept per class; more are made anew each time */
 
-typedef struct member {   /* sorted by value; one for a value */
+typedef struct member { /* sorted by value; one for a value */
     int64_t value;
     PyObject *object;
-    uint16_t index;       /* of the first name for the value, in spec->members */
+    uint16_t index; /* of the first name for the value, in spec->members */
 } member;
 
 typedef struct enum_class {
     const cu_enum_spec *spec;
     cu_enum *rt;
-    PyObject *by_name;    /* name -> member, aliases too; made when asked for */
-    PyObject *unknown;    /* value -> pseudo-member */
+    PyObject *by_name; /* name -> member, aliases too; made when asked for */
+    PyObject *unknown; /* value -> pseudo-member */
     uint16_t n_unique;
     member sorted[];
 } enum_class;
 
 #define HAVE_VECTORCALL (1UL << 11) /* Py_TPFLAGS_HAVE_VECTORCALL */
 
-typedef struct extra {    /* what an enum class has behind its type object */
+typedef struct extra { /* what an enum class has behind its type object */
     enum_class *class;
     cu_vectorcall call;
 } extra;
 
-static PyTypeObject *meta, *base;   /* EnumType and Enum */
-static Py_ssize_t meta_offset;      /* of struct extra */
-static newfunc new_type, new_int;   /* type.__new__ and int.__new__ */
-static setattrofunc set_type_attr;  /* type.__setattr__ */
+static PyTypeObject *meta, *base;  /* EnumType and Enum */
+static Py_ssize_t meta_offset;     /* of struct extra */
+static newfunc new_type, new_int;  /* type.__new__ and int.__new__ */
+static setattrofunc set_type_attr; /* type.__setattr__ */
 
-static extra *extra_of(PyObject *type) { return (extra *)((char *)type + meta_offset); }
-static enum_class *class_of(PyObject *type) { return extra_of(type)->class; }
+static extra *extra_of(PyObject *type) {
+    return (extra *)((char *)type + meta_offset);
+}
+static enum_class *class_of(PyObject *type) {
+    return extra_of(type)->class;
+}
 
 /* ---- members ----------------------------------------------------------------------------------------------------- */
 
@@ -56,8 +60,10 @@ static const member *find(const enum_class *c, int64_t value) {
     size_t low = 0, high = c->n_unique;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (c->sorted[middle].value < value) low = middle + 1;
-        else high = middle;
+        if (c->sorted[middle].value < value)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low < c->n_unique && c->sorted[low].value == value ? &c->sorted[low] : NULL;
 }
@@ -100,7 +106,9 @@ static const char *name_of(PyObject *self) {
     const member *known = find(c, PyLong_AsLongLong(self));
     return known ? c->spec->members[known->index].name : NULL;
 }
-static const char *class_name_of(PyObject *self) { return class_of((PyObject *)Py_TYPE(self))->spec->name; }
+static const char *class_name_of(PyObject *self) {
+    return class_of((PyObject *)Py_TYPE(self))->spec->name;
+}
 
 static PyObject *member_name(PyObject *self, void *Py_UNUSED(closure)) {
     const char *name = name_of(self);
@@ -123,7 +131,9 @@ static PyObject *member_str(PyObject *self) {
 static PyObject *member_reduce(PyObject *self, PyObject *Py_UNUSED(arg)) {
     return Py_BuildValue("O(L)", (PyObject *)Py_TYPE(self), PyLong_AsLongLong(self));
 }
-static PyObject *member_same(PyObject *self, PyObject *Py_UNUSED(arg)) { return Py_NewRef(self); }
+static PyObject *member_same(PyObject *self, PyObject *Py_UNUSED(arg)) {
+    return Py_NewRef(self);
+}
 
 /* ---- the class, as its metaclass makes it behave ----------------------------------------------------------------- */
 
@@ -222,8 +232,12 @@ static PyObject *enum_iter(PyObject *type) {
     return iterator;
 }
 
-static Py_ssize_t enum_length(PyObject *type) { return class_of(type)->n_unique; }
-static int enum_true(PyObject *Py_UNUSED(type)) { return 1; }
+static Py_ssize_t enum_length(PyObject *type) {
+    return class_of(type)->n_unique;
+}
+static int enum_true(PyObject *Py_UNUSED(type)) {
+    return 1;
+}
 
 static int enum_contains(PyObject *type, PyObject *o) {
     if (!PyLong_Check(o)) return 0;
@@ -235,7 +249,8 @@ static int enum_contains(PyObject *type, PyObject *o) {
 static PyObject *enum_dir(PyObject *type, PyObject *Py_UNUSED(arg)) {
     PyObject *names = by_name(type), *list = names ? PyDict_Keys(names) : NULL;
     PyObject *more = list ? Py_BuildValue("[ssssss]", "__class__", "__doc__", "__members__", "__module__", "__name__",
-                                          "__qualname__") : NULL;
+                                          "__qualname__")
+                          : NULL;
     PyObject *all = more ? PySequence_InPlaceConcat(list, more) : NULL;
     Py_XDECREF(list);
     Py_XDECREF(more);
@@ -312,6 +327,7 @@ PyObject *cubind_enum_type(cu_module *m, int index) {
     if (make_members(type, c)) return NULL;
     if (rt->type) return rt->type;
     if (make_dense(rt, c)) return PyErr_NoMemory();
+    cubind_set_final_vectorcall((PyTypeObject *)type, enum_vectorcall);
     return rt->type = type;
 }
 
@@ -327,18 +343,12 @@ static PyMemberDef meta_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 static PyType_Slot meta_slots[] = {
-    {Py_tp_new, (void *)refuse_subclass},
-    {Py_tp_call, (void *)enum_call},
-    {Py_tp_setattro, (void *)refuse_change},
-    {Py_tp_iter, (void *)enum_iter},
-    {Py_mp_length, (void *)enum_length},
-    {Py_mp_subscript, (void *)enum_getitem},
-    {Py_sq_contains, (void *)enum_contains},
-    {Py_nb_bool, (void *)enum_true},
-    {Py_tp_members, meta_members},
-    {Py_tp_getset, meta_getset},
-    {Py_tp_methods, meta_methods},
-    {0, NULL},
+    {Py_tp_new, (void *)refuse_subclass},    {Py_tp_call, (void *)enum_call},
+    {Py_tp_setattro, (void *)refuse_change}, {Py_tp_iter, (void *)enum_iter},
+    {Py_mp_length, (void *)enum_length},     {Py_mp_subscript, (void *)enum_getitem},
+    {Py_sq_contains, (void *)enum_contains}, {Py_nb_bool, (void *)enum_true},
+    {Py_tp_members, meta_members},           {Py_tp_getset, meta_getset},
+    {Py_tp_methods, meta_methods},           {0, NULL},
 };
 
 static PyGetSetDef base_getset[] = {
@@ -353,8 +363,8 @@ static PyMethodDef base_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot base_slots[] = {
-    {Py_tp_new, (void *)enum_new},   {Py_tp_repr, (void *)member_repr},   {Py_tp_str, (void *)member_str},
-    {Py_tp_getset, base_getset},     {Py_tp_methods, base_methods},       {0, NULL},
+    {Py_tp_new, (void *)enum_new}, {Py_tp_repr, (void *)member_repr}, {Py_tp_str, (void *)member_str},
+    {Py_tp_getset, base_getset},   {Py_tp_methods, base_methods},     {0, NULL},
 };
 
 static int make_meta(void) {

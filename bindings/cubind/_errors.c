@@ -5,20 +5,22 @@
  */
 #include "_impl.h"
 
-static PyObject *errors;  /* the module cubind._errors, imported by the first error */
+static PyObject *errors; /* the module cubind._errors, imported by the first error */
 
 static PyObject *import_errors(void) {
     if (!errors) {
         PyObject *module = PyImport_ImportModule("cubind._errors");
-        if (errors) Py_XDECREF(module);  /* importing gives other threads a turn */
-        else errors = module;
+        if (errors)
+            Py_XDECREF(module); /* importing gives other threads a turn */
+        else
+            errors = module;
     }
     return errors;
 }
 
 PyObject *cubind_error_class(const char *name) {
     PyObject *module = import_errors(), *class = module ? PyObject_GetAttrString(module, name) : NULL;
-    Py_XDECREF(class);  /* the module keeps it */
+    Py_XDECREF(class); /* the module keeps it */
     return class;
 }
 
@@ -75,14 +77,16 @@ static PyObject *make_cache(cu_module *m) {
         failed = !name || PyTuple_SetItem(cache, i, name);
     }
     Py_XDECREF(names);
-    if (failed || m->error_classes) Py_XDECREF(cache);  /* importing gives other threads a turn: one was faster */
-    else m->error_classes = cache;
+    if (failed || m->error_classes)
+        Py_XDECREF(cache); /* importing gives other threads a turn: one was faster */
+    else
+        m->error_classes = cache;
     return failed ? NULL : m->error_classes;
 }
 
 PyObject *cubind_raise(cu_module *m, int func, int64_t status) {
     PyObject *cache = CU_LIKELY(m->error_classes != NULL) ? m->error_classes : make_cache(m);
-    if (!m->enum_specs[m->status_enum].is_signed) status = (uint32_t)status;  /* generated code has it as an int */
+    if (!m->enum_specs[m->status_enum].is_signed) status = (uint32_t)status; /* generated code has it as an int */
     PyObject *member = cache ? cu_from_enum(m, m->status_enum, status) : NULL;
     if (!member) return NULL;
     Py_ssize_t first = m->n_funcs;
@@ -94,4 +98,6 @@ PyObject *cubind_raise(cu_module *m, int func, int64_t status) {
     return NULL;
 }
 
-int cubind_errors_ready(PyObject *Py_UNUSED(core)) { return 0; }
+int cubind_errors_ready(PyObject *Py_UNUSED(core)) {
+    return 0;
+}

@@ -10,13 +10,17 @@
 #include "_record.h"
 #include <stdlib.h>
 
-static char *place_of(cu_record *r, const cu_field_spec *f) { return (char *)r->ptr + f->offset; }
+static char *place_of(cu_record *r, const cu_field_spec *f) {
+    return (char *)r->ptr + f->offset;
+}
 static void *read_pointer(const void *where) {
     void *p;
     memcpy(&p, where, sizeof p);
     return p;
 }
-static void write_pointer(void *where, void *p) { memcpy(where, &p, sizeof p); }
+static void write_pointer(void *where, void *p) {
+    memcpy(where, &p, sizeof p);
+}
 
 int cubind_find_field(const cu_record_spec *spec, const char *name) {
     for (int i = 0; i < spec->n_fields; i++)
@@ -127,10 +131,26 @@ PyObject *cubind_get_field(PyObject *self, void *field) {
     const char *where = (const char *)r->ptr + f->offset;
     if (CU_LIKELY(f->count == 0)) {
         switch (f->kind) {
-        case CU_I32: { int32_t v; memcpy(&v, where, sizeof v); return PyLong_FromLong(v); }
-        case CU_U32: { uint32_t v; memcpy(&v, where, sizeof v); return PyLong_FromUnsignedLong(v); }
-        case CU_I64: { int64_t v; memcpy(&v, where, sizeof v); return PyLong_FromLongLong(v); }
-        case CU_U64: { uint64_t v; memcpy(&v, where, sizeof v); return PyLong_FromUnsignedLongLong(v); }
+        case CU_I32: {
+            int32_t v;
+            memcpy(&v, where, sizeof v);
+            return PyLong_FromLong(v);
+        }
+        case CU_U32: {
+            uint32_t v;
+            memcpy(&v, where, sizeof v);
+            return PyLong_FromUnsignedLong(v);
+        }
+        case CU_I64: {
+            int64_t v;
+            memcpy(&v, where, sizeof v);
+            return PyLong_FromLongLong(v);
+        }
+        case CU_U64: {
+            uint64_t v;
+            memcpy(&v, where, sizeof v);
+            return PyLong_FromUnsignedLongLong(v);
+        }
         case CU_ENUM: {
             int32_t v;
             int is_signed = r->module->enum_specs[f->aux].is_signed;
@@ -166,11 +186,13 @@ static int set_record(cu_record *r, const cu_field_spec *f, PyObject *o) {
 static int set_records(cu_record *r, const cu_field_spec *f, PyObject *o) {
     PyObject *given = PySequence_Check(o) ? PySequence_Tuple(o) : NULL, *records = NULL;
     int failed = 0;
-    if (!given) failed = PyErr_Occurred() ? -1 : cubind_expected(o, "a sequence of %u records", (unsigned)f->count);
+    if (!given)
+        failed = PyErr_Occurred() ? -1 : cubind_expected(o, "a sequence of %u records", (unsigned)f->count);
     else if (PyTuple_Size(given) != (Py_ssize_t)f->count) {
         PyErr_Format(PyExc_ValueError, "expected %u elements, got %zd", (unsigned)f->count, PyTuple_Size(given));
         failed = -1;
-    } else failed = (records = PyTuple_New((Py_ssize_t)f->count)) ? 0 : -1;
+    } else
+        failed = (records = PyTuple_New((Py_ssize_t)f->count)) ? 0 : -1;
     for (uint32_t i = 0; !failed && i < f->count; i++) {
         cu_record *element = cubind_as_record(PyTuple_GetItem(given, (Py_ssize_t)i), r->module, f->aux);
         failed = element ? PyTuple_SetItem(records, (Py_ssize_t)i, (PyObject *)element) : -1;
@@ -266,8 +288,10 @@ static int set_unusual(cu_record *r, const cu_field_spec *f, PyObject *o) {
 }
 
 static CU_COLD int name_field(const cu_record *r, const cu_field_spec *f) {
-    if (PyErr_Occurred()) cubind_prefix_error("%s.%s: ", r->spec->name, f->name);
-    else PyErr_Format(PyExc_TypeError, "%s.%s: a field cannot be deleted", r->spec->name, f->name);
+    if (PyErr_Occurred())
+        cubind_prefix_error("%s.%s: ", r->spec->name, f->name);
+    else
+        PyErr_Format(PyExc_TypeError, "%s.%s: a field cannot be deleted", r->spec->name, f->name);
     return -1;
 }
 
@@ -327,7 +351,9 @@ static int is_safe(cu_record *r, const cu_field_spec *f) {
 static size_t field_size(const cu_record *r, const cu_field_spec *f) {
     return cubind_sizeof_type(r->module, (cu_type){f->kind, f->aux}) * (f->count ? f->count : 1);
 }
-static int all_zero(const char *p, size_t n) { return n == 0 || (*p == 0 && memcmp(p, p + 1, n - 1) == 0); }
+static int all_zero(const char *p, size_t n) {
+    return n == 0 || (*p == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
 
 static PyObject *field_text(cu_record *r, const cu_field_spec *f) {
     PyObject *value, *text, *cut = NULL;

@@ -8,15 +8,17 @@
 #include <stdlib.h>
 
 #define BLOCK_BUFFERS 16
-#define BLOCK_HEADER 32  /* room for the header, and a multiple of 16 so that what follows stays aligned */
+#define BLOCK_HEADER 32 /* room for the header, and a multiple of 16 so that what follows stays aligned */
 
 typedef struct block {
     struct block *next;
-    uint32_t is_buffers;  /* what follows is Py_buffer[BLOCK_BUFFERS] ... */
-    uint32_t n_buffers;   /* ... of which so many are in use */
+    uint32_t is_buffers; /* what follows is Py_buffer[BLOCK_BUFFERS] ... */
+    uint32_t n_buffers;  /* ... of which so many are in use */
 } block;
 
-static void *block_body(block *b) { return (char *)b + BLOCK_HEADER; }
+static void *block_body(block *b) {
+    return (char *)b + BLOCK_HEADER;
+}
 
 static block *new_block(cu_frame *fr, size_t nbytes) {
     block *b = nbytes <= (size_t)PY_SSIZE_T_MAX - BLOCK_HEADER ? calloc(1, BLOCK_HEADER + nbytes) : NULL;
@@ -31,8 +33,10 @@ static block *new_block(cu_frame *fr, size_t nbytes) {
 
 void *cubind_frame_alloc(cu_frame *fr, size_t nbytes) {
     void *p = cubind_frame_take(fr, nbytes);
-    if (p && nbytes == sizeof(uint64_t)) *(uint64_t *)p = 0; /* most outputs: spares a call */
-    else if (p) memset(p, 0, nbytes);
+    if (p && nbytes == sizeof(uint64_t))
+        *(uint64_t *)p = 0; /* most outputs: spares a call */
+    else if (p)
+        memset(p, 0, nbytes);
     if (p) return p;
     block *b = new_block(fr, nbytes);
     return b ? block_body(b) : NULL;
@@ -45,7 +49,7 @@ Py_buffer *cubind_frame_buffer(cu_frame *fr) {
         return view;
     }
     block *b = fr->blocks;
-    while (b && !b->is_buffers) b = b->next;  /* the newest block of buffers is the one with room, if any */
+    while (b && !b->is_buffers) b = b->next; /* the newest block of buffers is the one with room, if any */
     if (!b || b->n_buffers == BLOCK_BUFFERS) {
         b = new_block(fr, BLOCK_BUFFERS * sizeof(Py_buffer));
         if (!b) return NULL;

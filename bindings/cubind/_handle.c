@@ -6,9 +6,9 @@
 #include "_impl.h"
 #include <stdlib.h>
 
-static PyObject *classes;           /* C tag -> class; the classes live as long as the process */
-static PyTypeObject *base;          /* Handle: what all the classes have in common; has no instances itself */
-static PyObject *protocol_name;     /* "__cuda_stream__" */
+static PyObject *classes;       /* C tag -> class; the classes live as long as the process */
+static PyTypeObject *base;      /* Handle: what all the classes have in common; has no instances itself */
+static PyObject *protocol_name; /* "__cuda_stream__" */
 
 /* Objects of all handle classes have one size, so one list of free blocks serves them all (linked through `ptr`). */
 #ifndef Py_GIL_DISABLED
@@ -51,8 +51,12 @@ static void handle_dealloc(PyObject *self) {
 }
 
 /* The classes are final, so whatever is deallocated by handle_dealloc is a handle, and nothing else is. */
-static int is_class(PyTypeObject *type) { return PyType_GetSlot(type, Py_tp_dealloc) == (void *)handle_dealloc; }
-int cubind_is_handle(PyObject *o) { return is_class(Py_TYPE(o)); }
+static int is_class(PyTypeObject *type) {
+    return PyType_GetSlot(type, Py_tp_dealloc) == (void *)handle_dealloc;
+}
+int cubind_is_handle(PyObject *o) {
+    return is_class(Py_TYPE(o));
+}
 
 /* ---- Python -> address ------------------------------------------------------------------------------------------- */
 
@@ -163,8 +167,10 @@ static PyObject *construct(PyTypeObject *type, PyObject *args, PyObject *kw, int
     if (CU_UNLIKELY(n > 1 || (kw && PyDict_Size(kw)))) return too_many(type);
     if (n == 1) {
         PyObject *o = PyTuple_GetItem(args, 0);
-        if (Py_TYPE(o) == type) address = ((cu_handle *)o)->ptr;
-        else if (convert(o, type, is_stream, &address)) return NULL;
+        if (Py_TYPE(o) == type)
+            address = ((cu_handle *)o)->ptr;
+        else if (convert(o, type, is_stream, &address))
+            return NULL;
     }
     return cubind_new_handle(type, address);
 }
@@ -174,7 +180,8 @@ static PyObject *call(PyObject *type, PyObject *const *args, size_t n, PyObject 
     void *address = NULL;
     n &= ~CU_ARGUMENTS_OFFSET;
     if (CU_UNLIKELY(n > 1 || kwnames)) return too_many(class);
-    if (n == 1 && Py_TYPE(args[0]) == class) address = ((cu_handle *)args[0])->ptr;
+    if (n == 1 && Py_TYPE(args[0]) == class)
+        address = ((cu_handle *)args[0])->ptr;
     else if (n == 1 && !cu_plain_u64(args[0], (size_t *)&address) && convert(args[0], class, is_stream, &address))
         return NULL;
     return cubind_new_handle(class, address);
@@ -186,11 +193,19 @@ static PyObject *stream_call(PyObject *type, PyObject *const *args, size_t n, Py
     return call(type, args, n, kwnames, 1);
 }
 
-static PyObject *handle_new(PyTypeObject *type, PyObject *args, PyObject *kw) { return construct(type, args, kw, 0); }
-static PyObject *stream_new(PyTypeObject *type, PyObject *args, PyObject *kw) { return construct(type, args, kw, 1); }
+static PyObject *handle_new(PyTypeObject *type, PyObject *args, PyObject *kw) {
+    return construct(type, args, kw, 0);
+}
+static PyObject *stream_new(PyTypeObject *type, PyObject *args, PyObject *kw) {
+    return construct(type, args, kw, 1);
+}
 
-static PyObject *handle_int(PyObject *self) { return PyLong_FromVoidPtr(((cu_handle *)self)->ptr); }
-static int handle_bool(PyObject *self) { return ((cu_handle *)self)->ptr != NULL; }
+static PyObject *handle_int(PyObject *self) {
+    return PyLong_FromVoidPtr(((cu_handle *)self)->ptr);
+}
+static int handle_bool(PyObject *self) {
+    return ((cu_handle *)self)->ptr != NULL;
+}
 
 static Py_hash_t handle_hash(PyObject *self) {
     uintptr_t address = (uintptr_t)((cu_handle *)self)->ptr;
@@ -220,7 +235,9 @@ static PyObject *handle_reduce(PyObject *self, PyObject *Py_UNUSED(arg)) {
     Py_XDECREF(name);
     return NULL;
 }
-static PyObject *handle_copy(PyObject *self, PyObject *Py_UNUSED(arg)) { return Py_NewRef(self); }
+static PyObject *handle_copy(PyObject *self, PyObject *Py_UNUSED(arg)) {
+    return Py_NewRef(self);
+}
 
 static PyObject *stream_protocol(PyObject *self, PyObject *Py_UNUSED(arg)) {
     return Py_BuildValue("(iN)", 0, handle_int(self));
@@ -264,14 +281,10 @@ static int make_base(void) {
         {NULL, NULL, 0, NULL},
     };
     static PyType_Slot slots[] = {
-        {Py_tp_new, (void *)handle_new},
-        {Py_tp_repr, (void *)handle_repr},
-        {Py_tp_hash, (void *)handle_hash},
-        {Py_tp_richcompare, (void *)handle_compare},
-        {Py_nb_int, (void *)handle_int},
-        {Py_nb_bool, (void *)handle_bool},
-        {Py_tp_methods, methods},
-        {0, NULL},
+        {Py_tp_new, (void *)handle_new},   {Py_tp_repr, (void *)handle_repr},
+        {Py_tp_hash, (void *)handle_hash}, {Py_tp_richcompare, (void *)handle_compare},
+        {Py_nb_int, (void *)handle_int},   {Py_nb_bool, (void *)handle_bool},
+        {Py_tp_methods, methods},          {0, NULL},
     };
     PyType_Spec spec = {"cubind._core.Handle", sizeof(cu_handle), 0,
                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_BASETYPE, slots};

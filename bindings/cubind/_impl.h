@@ -40,17 +40,22 @@ PyObject *cubind_tuple(int n, PyObject **items) CU_IMPL;
 void *cubind_frame_alloc(cu_frame *fr, size_t nbytes) CU_IMPL;
 int cubind_frame_keep(cu_frame *fr, PyObject *o) CU_IMPL;
 void cubind_frame_end(cu_frame *fr) CU_IMPL;
-int cubind_kernel_params(PyObject *params, PyObject *func, cu_module *m, int info_func, cu_frame *fr, void ***out) CU_IMPL;
-int cubind_callback_arg(PyObject *fn, PyObject *data, cu_module *m, int index, void **c_fn, void **c_data, cu_callback **out) CU_IMPL;
+int cubind_kernel_params(PyObject *params, PyObject *func, cu_module *m, int info_func, cu_frame *fr,
+                         void ***out) CU_IMPL;
+int cubind_callback_arg(PyObject *fn, PyObject *data, cu_module *m, int index, void **c_fn, void **c_data,
+                        cu_callback **out) CU_IMPL;
 int cubind_callback_keep(cu_callback *cb, cu_module *m, enum cu_keep how, void *owner) CU_IMPL;
 void cubind_callback_drop(cu_callback *cb) CU_IMPL;
 void cubind_callback_release(cu_module *m, void *owner) CU_IMPL;
 void cubind_callback_enter(void *user, const uint64_t *values, void *result) CU_IMPL;
 void *cubind_callback_current(void) CU_IMPL;
-int cubind_tagged_room(cu_module *m, const cu_tag *tags, int n_tags, int64_t value, size_t given, cu_frame *fr, cu_tagged *out) CU_IMPL;
-int cubind_tagged_from(cu_module *m, const cu_tag *tags, int n_tags, int64_t value, PyObject *o, cu_frame *fr, cu_tagged *out) CU_IMPL;
+int cubind_tagged_room(cu_module *m, const cu_tag *tags, int n_tags, int64_t value, size_t given, cu_frame *fr,
+                       cu_tagged *out) CU_IMPL;
+int cubind_tagged_from(cu_module *m, const cu_tag *tags, int n_tags, int64_t value, PyObject *o, cu_frame *fr,
+                       cu_tagged *out) CU_IMPL;
 PyObject *cubind_tagged_value(cu_module *m, const cu_tagged *t) CU_IMPL;
-int cubind_tagged_array_room(cu_module *m, const cu_tag *tags, int n_tags, const int *values, size_t n, const size_t *sizes, cu_frame *fr, void ***data, cu_tagged **out) CU_IMPL;
+int cubind_tagged_array_room(cu_module *m, const cu_tag *tags, int n_tags, const int *values, size_t n,
+                             const size_t *sizes, cu_frame *fr, void ***data, cu_tagged **out) CU_IMPL;
 PyObject *cubind_tagged_array_value(cu_module *m, const cu_tagged *t, size_t n) CU_IMPL;
 int cubind_record_keep(PyObject *record, cu_module *m, enum cu_keep how, void *owner) CU_IMPL;
 PyObject *cubind_note(PyObject *null, const char *name, PyObject *value) CU_IMPL;
@@ -72,41 +77,55 @@ int cubind_loader_ready(PyObject *core) CU_IMPL;
 int cubind_callbacks_ready(PyObject *core) CU_IMPL;
 
 /* shared between files of the core */
-PyTypeObject *cubind_handle_type(const cu_handle_spec *spec) CU_IMPL;  /* find by tag or make; borrowed */
-int cubind_is_handle(PyObject *o) CU_IMPL;                             /* an instance of any handle class */
-int cubind_is_record(PyObject *o) CU_IMPL;                             /* an instance of any record class */
-PyObject *cubind_enum_type(cu_module *m, int index) CU_IMPL;           /* borrowed; makes the class on first use */
-PyObject *cubind_callback_type(cu_module *m, int index) CU_IMPL;       /* ctypes function type of a callback typedef, new reference */
-int cubind_address_of(PyObject *o, void **out) CU_IMPL;                /* int, None, handle, record, ctypes function: 1 if it was one of them, 0 if not, -1 error */
+PyTypeObject *cubind_handle_type(const cu_handle_spec *spec) CU_IMPL; /* find by tag or make; borrowed */
+int cubind_is_handle(PyObject *o) CU_IMPL;                            /* an instance of any handle class */
+int cubind_is_record(PyObject *o) CU_IMPL;                            /* an instance of any record class */
+PyObject *cubind_enum_type(cu_module *m, int index) CU_IMPL;          /* borrowed; makes the class on first use */
+PyObject *cubind_callback_type(cu_module *m,
+                               int index) CU_IMPL; /* ctypes function type of a callback typedef, new reference */
+int cubind_address_of(PyObject *o, void **out)
+    CU_IMPL; /* int, None, handle, record, ctypes function: 1 if it was one of them, 0 if not, -1 error */
 
 /* libraries, shared between files of the core */
-void cubind_library_names(cu_library *lib, const cu_func_spec *funcs, int n) CU_IMPL;  /* public names, for messages and has(); same index as the symbols */
-int cubind_library_index(const cu_library *lib, const char *symbol) CU_IMPL;           /* of an exported name, or -1 */
-void *cubind_library_entry(cu_library *lib, int index) CU_IMPL;        /* from the table in force, resolved if needed; NULL, without an error; no GIL needed */
+void cubind_library_names(cu_library *lib, const cu_func_spec *funcs,
+                          int n) CU_IMPL; /* public names, for messages and has(); same index as the symbols */
+int cubind_library_index(const cu_library *lib, const char *symbol) CU_IMPL; /* of an exported name, or -1 */
+void *cubind_library_entry(cu_library *lib, int index)
+    CU_IMPL; /* from the table in force, resolved if needed; NULL, without an error; no GIL needed */
 
 /* callbacks, shared between files of the core */
-cu_callback *cubind_callback_find(const void *c_fn, const void *c_data) CU_IMPL;  /* the live callback behind a trampoline and its user pointer, or NULL; borrowed */
-unsigned cubind_process(void) CU_IMPL;                                 /* differs between a process and its forked children */
+cu_callback *cubind_callback_find(const void *c_fn, const void *c_data)
+    CU_IMPL; /* the live callback behind a trampoline and its user pointer, or NULL; borrowed */
+unsigned cubind_process(void) CU_IMPL; /* differs between a process and its forked children */
 int cubind_ending_ready(void) CU_IMPL;
-int cubind_python_enter(void) CU_IMPL;                                 /* before PyGILState_Ensure in a thread that may not be Python's: 0: Python is ending, stay out */
-void cubind_python_leave(void) CU_IMPL;                                /* after PyGILState_Release, if enter returned 1 */
-typedef const char *cu_next_name(void *cursor);                        /* the next of some names; NULL after the last */
-PyObject *cubind_close_names(const char *name, cu_next_name next, void *cursor) CU_IMPL; /* new str: "; did you mean 'x'?", or "" */
+int cubind_python_enter(
+    void) CU_IMPL; /* before PyGILState_Ensure in a thread that may not be Python's: 0: Python is ending, stay out */
+void cubind_python_leave(void) CU_IMPL;         /* after PyGILState_Release, if enter returned 1 */
+typedef const char *cu_next_name(void *cursor); /* the next of some names; NULL after the last */
+PyObject *cubind_close_names(const char *name, cu_next_name next,
+                             void *cursor) CU_IMPL; /* new str: "; did you mean 'x'?", or "" */
 
 /* errors and buffers, shared between files of the core */
-PyObject *cubind_type_text(PyObject *o) CU_IMPL;                       /* "'str'", or "None": how messages name what was given */
-int cubind_expected(PyObject *o, const char *format, ...) CU_IMPL;     /* TypeError "expected WHAT, not 'str'"; -1 */
-void cubind_prefix_error(const char *format, ...) CU_IMPL;             /* before the text of the current error, if it is a plain one */
-PyObject *cubind_error_class(const char *name) CU_IMPL;                /* class of cubind._errors, imported when first needed; borrowed */
-Py_buffer *cubind_frame_buffer(cu_frame *fr) CU_IMPL;                  /* an empty Py_buffer that the frame will release */
-int cubind_buffer(PyObject *o, int flags, Py_buffer *view) CU_IMPL;    /* PyObject_GetBuffer, contiguous in any order, with clear errors */
-int cubind_is_scalar_index(PyObject *o) CU_IMPL;                       /* has __index__, and is neither an array nor a bool: also NumPy integers, which have buffers too */
-int cubind_is_ctypes_pointer(PyObject *o) CU_IMPL;                     /* c_void_p, c_char_p, POINTER(T), function pointer: pass its value */
+PyObject *cubind_type_text(PyObject *o) CU_IMPL; /* "'str'", or "None": how messages name what was given */
+int cubind_expected(PyObject *o, const char *format, ...) CU_IMPL; /* TypeError "expected WHAT, not 'str'"; -1 */
+void cubind_prefix_error(const char *format,
+                         ...) CU_IMPL; /* before the text of the current error, if it is a plain one */
+PyObject *
+cubind_error_class(const char *name) CU_IMPL; /* class of cubind._errors, imported when first needed; borrowed */
+Py_buffer *cubind_frame_buffer(cu_frame *fr) CU_IMPL; /* an empty Py_buffer that the frame will release */
+int cubind_buffer(PyObject *o, int flags,
+                  Py_buffer *view) CU_IMPL; /* PyObject_GetBuffer, contiguous in any order, with clear errors */
+int cubind_is_scalar_index(PyObject *o)
+    CU_IMPL; /* has __index__, and is neither an array nor a bool: also NumPy integers, which have buffers too */
+int cubind_is_ctypes_pointer(
+    PyObject *o) CU_IMPL; /* c_void_p, c_char_p, POINTER(T), function pointer: pass its value */
 
 /* PEP 590, by its stable numbers: CPython 3.11 has all of it, but the limited API names it from 3.12 on only. */
 typedef PyObject *(*cu_vectorcall)(PyObject *callable, PyObject *const *args, size_t n, PyObject *kwnames);
 #define CU_ARGUMENTS_OFFSET ((size_t)1 << (8 * sizeof(size_t) - 1))
-void cubind_set_vectorcall(PyTypeObject *type, cu_vectorcall function) CU_IMPL; /* calls of the class, where that is possible */
+void cubind_set_final_vectorcall(PyTypeObject *type, cu_vectorcall function) CU_IMPL;
+void cubind_set_vectorcall(PyTypeObject *type,
+                           cu_vectorcall function) CU_IMPL; /* calls of the class, where that is possible */
 
 /* The items of a tuple, or NULL where only PyTuple_GetItem knows them. */
 extern Py_ssize_t cubind_tuple_items CU_IMPL;
@@ -116,8 +135,12 @@ static inline PyObject *const *cu_tuple_items(PyObject *o) {
 }
 
 /* In the limited API the checks that know subclasses are calls; the usual class is settled without one. */
-static inline int cu_is_tuple(PyObject *o) { return PyTuple_CheckExact(o) || (!PyList_CheckExact(o) && PyTuple_Check(o)); }
-static inline int cu_is_list(PyObject *o) { return PyList_CheckExact(o) || PyList_Check(o); }
+static inline int cu_is_tuple(PyObject *o) {
+    return PyTuple_CheckExact(o) || (!PyList_CheckExact(o) && PyTuple_Check(o));
+}
+static inline int cu_is_list(PyObject *o) {
+    return PyList_CheckExact(o) || PyList_Check(o);
+}
 
 /* Bytes of the frame itself, 16-byte aligned, not zeroed; NULL, without an error, where they do not suffice. */
 static inline void *cubind_frame_take(cu_frame *fr, size_t nbytes) {

@@ -45,7 +45,9 @@ static const helpers *helpers_of(cu_library *lib) {
     return known = h;
 }
 
-static void *entry(cu_library *lib, int index) { return index < 0 ? NULL : cubind_library_entry(lib, index); }
+static void *entry(cu_library *lib, int index) {
+    return index < 0 ? NULL : cubind_library_entry(lib, index);
+}
 
 /* ---- graphs give callbacks back, in a thread of the driver, where the GIL must not be waited for ----------------- */
 
@@ -88,7 +90,9 @@ static void graph_gone(void *value) {
 
 /* ---- the ways of keeping ----------------------------------------------------------------------------------------- */
 
-static void keep_forever(cu_callback *cb) { cb->refs++; }
+static void keep_forever(cu_callback *cb) {
+    cb->refs++;
+}
 
 /* It may have been called already, in another thread: then there is nothing to wait for. */
 static void keep_once(cu_callback *cb) {
@@ -107,10 +111,11 @@ static void keep_with_graph(cu_callback *cb, cu_module *m, void *graph) {
     g->cb = cb;
     void *object = NULL;
     int failed;
-    Py_BEGIN_ALLOW_THREADS
-        failed = create(&object, g, graph_gone, 1, NO_DESTRUCTOR_SYNC);
-        if (failed) free(g);
-        else (void)retain(graph, object, 1, MOVE_REFERENCE); /* where that fails, the object and its reference stay */
+    Py_BEGIN_ALLOW_THREADS failed = create(&object, g, graph_gone, 1, NO_DESTRUCTOR_SYNC);
+    if (failed)
+        free(g);
+    else
+        (void)retain(graph, object, 1, MOVE_REFERENCE); /* where that fails, the object and its reference stay */
     Py_END_ALLOW_THREADS
 }
 
@@ -122,13 +127,15 @@ static void keep_with_stream(cu_callback *cb, cu_module *m, void *stream) {
     uint64_t id;
     void *graph = NULL;
     if (info) {
-        Py_BEGIN_ALLOW_THREADS
-            failed = info(stream, &status, &id, &graph, NULL, NULL, NULL);
+        Py_BEGIN_ALLOW_THREADS failed = info(stream, &status, &id, &graph, NULL, NULL, NULL);
         Py_END_ALLOW_THREADS
     }
-    if (failed) keep_forever(cb); /* e.g. an error of earlier work */
-    else if (status == CAPTURE_ACTIVE) keep_with_graph(cb, m, graph);
-    else if (status == CAPTURE_NONE) keep_once(cb);
+    if (failed)
+        keep_forever(cb); /* e.g. an error of earlier work */
+    else if (status == CAPTURE_ACTIVE)
+        keep_with_graph(cb, m, graph);
+    else if (status == CAPTURE_NONE)
+        keep_once(cb);
     /* else the capture was invalidated: there will be no graph */
 }
 
@@ -155,7 +162,9 @@ cu_callback *cubind_callback_take(cu_module *m, void *owner) {
     return cb;
 }
 
-void cubind_callback_release(cu_module *m, void *owner) { cubind_callback_drop(cubind_callback_take(m, owner)); }
+void cubind_callback_release(cu_module *m, void *owner) {
+    cubind_callback_drop(cubind_callback_take(m, owner));
+}
 
 static void keep_by_key(cu_callback *cb, cu_module *m, void *owner) {
     cubind_callback_release(m, owner); /* what CUDA had under this key is replaced */
@@ -192,4 +201,6 @@ int cubind_callback_keep_user(void *c_fn, void *c_data, cu_module *m, enum cu_ke
     return cb ? cubind_callback_keep(cb, m, how, owner) : 0;
 }
 
-int cubind_callbacks_ready(PyObject *Py_UNUSED(core)) { return cubind_ending_ready(); }
+int cubind_callbacks_ready(PyObject *Py_UNUSED(core)) {
+    return cubind_ending_ready();
+}

@@ -1,5 +1,5 @@
-/* Two things that the limited API does not tell and that the running interpreter shows: where a tuple keeps its items,
- * and where a class keeps the function that calls it without a tuple of arguments (PEP 590).  Both are looked up once,
+/* Three things that the limited API does not tell and that the running interpreter shows: where a tuple keeps its items,
+ * and where a class keeps its flags and the function that calls it without a tuple of arguments (PEP 590).  All are looked up once,
  * at import, and checked on objects whose contents are known.  Where the check fails, the public functions are used
  * instead: slower, never wrong.
  */
@@ -8,6 +8,7 @@
 
 Py_ssize_t cubind_tuple_items; /* offset in a tuple object; 0: not known */
 static size_t vectorcall_at;   /* offset in a type object; 0: not known */
+static size_t flags_at;
 
 /* What `tuple` says its fixed part takes is where its items begin. */
 static int find_tuple_items(void) {
@@ -23,10 +24,21 @@ static int find_tuple_items(void) {
     return PyErr_Occurred() ? -1 : 0;
 }
 
+enum { WORDS = 64 }; /* of a static type object, at most */
+
+/* The one place in which three classes of the interpreter, whose flags all differ, hold them. */
+static void find_flags(void) {
+    PyTypeObject *const types[] = {&PyTuple_Type, &PyList_Type, &PyDict_Type};
+    for (size_t i = 0; i < WORDS && !flags_at; i++) {
+        int same = 1;
+        for (int t = 0; t < 3; t++) same &= ((unsigned long *)types[t])[i] == PyType_GetFlags(types[t]);
+        if (same) flags_at = i * sizeof(unsigned long);
+    }
+}
+
 /* The one place in which three classes of the interpreter hold what it says is called for each. */
 static void find_vectorcall(void) {
-    enum { WORDS = 64 }; /* of a static type object, at most */
-    cu_vectorcall (*ask)(PyObject *) = (cu_vectorcall(*)(PyObject *))dlsym(RTLD_DEFAULT, "PyVectorcall_Function");
+    cu_vectorcall (*ask)(PyObject *) = (cu_vectorcall (*)(PyObject *))dlsym(RTLD_DEFAULT, "PyVectorcall_Function");
     void *const *types[] = {(void *)&PyTuple_Type, (void *)&PyList_Type, (void *)&PyRange_Type};
     if (!ask) return;
     for (size_t i = 0; i < WORDS && !vectorcall_at; i++) {
@@ -44,8 +56,18 @@ void cubind_set_vectorcall(PyTypeObject *type, cu_vectorcall function) {
     if (vectorcall_at) *(cu_vectorcall *)((char *)type + vectorcall_at) = function;
 }
 
+/* The same for a class that a metaclass made and keeps from being changed: an interpreter that knows that it cannot be
+ * changed calls it without detours. */
+void cubind_set_final_vectorcall(PyTypeObject *type, cu_vectorcall function) {
+    unsigned long *flags = (unsigned long *)((char *)type + flags_at);
+    if (!vectorcall_at || !flags_at || *flags != PyType_GetFlags(type)) return;
+    *flags |= Py_TPFLAGS_IMMUTABLETYPE;
+    cubind_set_vectorcall(type, function);
+}
+
 int cubind_layout_ready(void) {
     if (cubind_tuple_items) return 0;
+    find_flags();
     find_vectorcall();
     return find_tuple_items();
 }

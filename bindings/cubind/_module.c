@@ -12,16 +12,16 @@
 /* In the order in which a name that occurs twice is looked for. */
 enum group { G_ENUM, G_RECORD, G_CALLBACK, G_CONST, G_ENUMERATOR, N_LAZY, G_HANDLE = N_LAZY, G_METHOD, N_GROUPS };
 
-typedef struct place {     /* of a name: its group, which one in it, for an enumerator which enum and which member */
+typedef struct place { /* of a name: its group, which one in it, for an enumerator which enum and which member */
     uint32_t group : 3;
     uint32_t index : 14;
     uint32_t member : 15;
 } place;
-#define NOWHERE 7          /* a group that there is not: an unused entry of the table below */
+#define NOWHERE 7 /* a group that there is not: an unused entry of the table below */
 
-typedef struct names {     /* belongs to a module for good */
+typedef struct names { /* belongs to a module for good */
     cu_module *m;
-    place *table;          /* lazy names by hash, open addressing; made on the first lookup */
+    place *table; /* lazy names by hash, open addressing; made on the first lookup */
     uint32_t mask;
 } names;
 
@@ -39,10 +39,10 @@ static const char *name_at(const cu_module *m, place p) {
     }
 }
 
-typedef struct walk {      /* over the names of all groups before `end` */
+typedef struct walk { /* over the names of all groups before `end` */
     const cu_module *m;
     unsigned end;
-    place at, found;       /* the next, and the one that step() returned last */
+    place at, found; /* the next, and the one that step() returned last */
 } walk;
 
 static const char *step(walk *w) {
@@ -50,15 +50,21 @@ static const char *step(walk *w) {
         const char *name = name_at(w->m, w->at);
         int is_enumerator = w->at.group == G_ENUMERATOR;
         w->found = w->at;
-        if (!name && is_enumerator && w->at.index < w->m->n_enums) w->at = (place){G_ENUMERATOR, w->at.index + 1, 0};
-        else if (!name) w->at = (place){w->at.group + 1, 0, 0};
-        else if (is_enumerator) w->at.member++;
-        else w->at.index++;
+        if (!name && is_enumerator && w->at.index < w->m->n_enums)
+            w->at = (place){G_ENUMERATOR, w->at.index + 1, 0};
+        else if (!name)
+            w->at = (place){w->at.group + 1, 0, 0};
+        else if (is_enumerator)
+            w->at.member++;
+        else
+            w->at.index++;
         if (name) return name;
     }
     return NULL;
 }
-static const char *next_name(void *cursor) { return step(cursor); }
+static const char *next_name(void *cursor) {
+    return step(cursor);
+}
 
 static uint32_t hash(const char *name) { /* FNV-1a */
     uint32_t h = 2166136261u;
@@ -153,9 +159,12 @@ static PyObject *module_getattr(PyObject *self, PyObject *name) {
     PyObject *value = NULL;
     if (!text || (!all->table && make_table(all))) return NULL;
     const place *entry = entry_for(all, text);
-    if (entry->group != NOWHERE) value = make_value(all->m, *entry);
-    else if (strcmp(text, "__all__") == 0) value = make_all(all->m);
-    else unknown_name(all->m, name, text);
+    if (entry->group != NOWHERE)
+        value = make_value(all->m, *entry);
+    else if (strcmp(text, "__all__") == 0)
+        value = make_all(all->m);
+    else
+        unknown_name(all->m, name, text);
     if (value && PyObject_SetAttr(all->m->self, name, value)) Py_CLEAR(value);
     return value;
 }

@@ -1,9 +1,11 @@
 /* Names that are close to a mistyped one, for error texts. */
 #include "_impl.h"
 
-#define MOST 3  /* names suggested at once */
+#define MOST 3 /* names suggested at once */
 
-static int lower(char c) { return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c; }
+static int lower(char c) {
+    return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
 
 /* Whether `a` becomes `b` by at most `edits` insertions, deletions and replacements of a character; in any case. */
 static int is_near(const char *a, const char *b, int edits) {

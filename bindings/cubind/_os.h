@@ -27,10 +27,16 @@
 typedef pthread_mutex_t os_mutex;
 #define OS_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
 
-static inline void os_lock(os_mutex *mutex) { pthread_mutex_lock(mutex); }
-static inline void os_unlock(os_mutex *mutex) { pthread_mutex_unlock(mutex); }
+static inline void os_lock(os_mutex *mutex) {
+    pthread_mutex_lock(mutex);
+}
+static inline void os_unlock(os_mutex *mutex) {
+    pthread_mutex_unlock(mutex);
+}
 
-static inline int os_exists(const char *path) { return access(path, F_OK) == 0; }
+static inline int os_exists(const char *path) {
+    return access(path, F_OK) == 0;
+}
 
 /* A handle, or NULL: os_error() then says why, in the same thread.  `loaded_only`: only what the process has. */
 static inline void *os_open(const char *path, int loaded_only) {
@@ -38,15 +44,21 @@ static inline void *os_open(const char *path, int loaded_only) {
 }
 
 /* For looking only: opened and, unless somebody else uses it, gone again after os_close(). */
-static inline void *os_peek(const char *path) { return dlopen(path, RTLD_LAZY | RTLD_LOCAL); }
-static inline void os_close(void *handle) { dlclose(handle); }
+static inline void *os_peek(const char *path) {
+    return dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+}
+static inline void os_close(void *handle) {
+    dlclose(handle);
+}
 
 static inline const char *os_error(void) {
     const char *text = dlerror();
     return text ? text : "unknown error";
 }
 
-static inline void *os_symbol(void *handle, const char *name) { return dlsym(handle, name); }
+static inline void *os_symbol(void *handle, const char *name) {
+    return dlsym(handle, name);
+}
 
 /* The path a handle was opened from, or NULL where the system does not tell. */
 static inline const char *os_path(void *handle) {
@@ -60,7 +72,9 @@ static inline const char *os_path(void *handle) {
 }
 
 /* `child` runs in the child of every later fork(). */
-static inline int os_after_fork(void (*child)(void)) { return pthread_atfork(NULL, NULL, child); }
+static inline int os_after_fork(void (*child)(void)) {
+    return pthread_atfork(NULL, NULL, child);
+}
 
 static inline void os_sleep_ms(int ms) {
     struct timespec t = {ms / 1000, (ms % 1000) * 1000000L};

@@ -19,6 +19,15 @@ PyObject *cubind_record_view(cu_module *m, int index, void *ptr, PyObject *owner
 /* new reference; `o` if it is of the class, else made from a mapping */
 cu_record *cubind_as_record(PyObject *o, cu_module *m, int index) CU_IMPL;
 
+cu_record_class *cubind_record_class_of(PyObject *type) CU_IMPL; /* NULL with TypeError for Record itself */
+PyObject *cubind_record_at(cu_record_class *c, void *ptr, PyObject *owner) CU_IMPL; /* a view */
+PyObject *cubind_record_copied(cu_record_class *c, const void *from) CU_IMPL;
+
+/* _over.c */
+PyObject *cubind_record_from_ptr(PyObject *type, PyObject *o) CU_IMPL;
+PyObject *cubind_record_from_buffer(PyObject *type, PyObject *args, PyObject *kw) CU_IMPL;
+PyObject *cubind_record_from_bytes(PyObject *type, PyObject *o) CU_IMPL;
+
 /* _field.c */
 int cubind_find_field(const cu_record_spec *spec, const char *name) CU_IMPL; /* index, or -1 without error */
 PyObject *cubind_get_field(PyObject *self, void *field) CU_IMPL;

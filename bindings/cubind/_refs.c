@@ -42,8 +42,10 @@ int cubind_keep_at(cu_record *r, const void *where, PyObject *what) {
     if (!key) return -1;
     int failed = 0;
     Py_INCREF((PyObject *)root); /* dropping what was kept can run any code */
-    if (what) failed = PyDict_SetItem(root->refs, key, what);
-    else if (PyDict_Contains(root->refs, key) == 1) failed = PyDict_DelItem(root->refs, key);
+    if (what)
+        failed = PyDict_SetItem(root->refs, key, what);
+    else if (PyDict_Contains(root->refs, key) == 1)
+        failed = PyDict_DelItem(root->refs, key);
     Py_DECREF((PyObject *)root);
     Py_DECREF(key);
     return failed;
@@ -97,8 +99,7 @@ int cubind_set_refs_in(cu_record *r, const void *where, size_t n, PyObject *refs
 /* Holds a buffer.  It shows the collector whose buffer that is: memory often belongs to an object that leads back to the
  * record which points into it. */
 typedef struct pin {
-    PyObject_HEAD
-    Py_buffer view;
+    PyObject_HEAD Py_buffer view;
 } pin;
 static PyTypeObject *pin_type;
 
@@ -134,8 +135,7 @@ PyObject *cubind_pin(PyObject *o, int writable, void **ptr, size_t *n) {
 /* Keeps a callback registered.  It shows the collector what the callback refers to, since a callable in a record's
  * field often refers to that record. */
 typedef struct hook {
-    PyObject_HEAD
-    cu_callback *callback;
+    PyObject_HEAD cu_callback *callback;
 } hook;
 static PyTypeObject *hook_type;
 
@@ -171,8 +171,10 @@ static int hook_clear(PyObject *self) {
 static void dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    if (type == pin_type) pin_clear(self);
-    else hook_clear(self);
+    if (type == pin_type)
+        pin_clear(self);
+    else
+        hook_clear(self);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }

@@ -6,7 +6,8 @@
 static const cu_tag *find_tag(const cu_tag *tags, int n_tags, int64_t value) {
     for (int i = 0; i < n_tags; i++)
         if (tags[i].value == value) return &tags[i];
-    PyErr_Format(PyExc_ValueError, "%lld: these bindings do not know the type of this attribute's value", (long long)value);
+    PyErr_Format(PyExc_ValueError, "%lld: these bindings do not know the type of this attribute's value",
+                 (long long)value);
     return NULL;
 }
 
@@ -15,7 +16,8 @@ static size_t size_of(cu_module *m, const cu_tag *tag) {
     return tag->type.kind == CU_TEXT ? (size_t)tag->count : cubind_sizeof_type(m, tag->type);
 }
 
-int cubind_tagged_room(cu_module *m, const cu_tag *tags, int n_tags, int64_t value, size_t given, cu_frame *fr, cu_tagged *out) {
+int cubind_tagged_room(cu_module *m, const cu_tag *tags, int n_tags, int64_t value, size_t given, cu_frame *fr,
+                       cu_tagged *out) {
     const cu_tag *tag = find_tag(tags, n_tags, value);
     if (!tag) return -1;
     size_t one = size_of(m, tag), size = given == CU_NO_ARRAY ? one : given;
@@ -38,7 +40,8 @@ static int text_from(PyObject *o, cu_frame *fr, cu_tagged *out) {
     return 0;
 }
 
-int cubind_tagged_from(cu_module *m, const cu_tag *tags, int n_tags, int64_t value, PyObject *o, cu_frame *fr, cu_tagged *out) {
+int cubind_tagged_from(cu_module *m, const cu_tag *tags, int n_tags, int64_t value, PyObject *o, cu_frame *fr,
+                       cu_tagged *out) {
     const cu_tag *tag = find_tag(tags, n_tags, value);
     if (!tag) return -1;
     out->tag = tag;
@@ -59,8 +62,8 @@ PyObject *cubind_tagged_value(cu_module *m, const cu_tagged *t) {
     return cubind_load(t->data, m, t->tag->type, 0, NULL);
 }
 
-int cubind_tagged_array_room(cu_module *m, const cu_tag *tags, int n_tags, const int *values, size_t n, const size_t *sizes,
-                             cu_frame *fr, void ***data, cu_tagged **out) {
+int cubind_tagged_array_room(cu_module *m, const cu_tag *tags, int n_tags, const int *values, size_t n,
+                             const size_t *sizes, cu_frame *fr, void ***data, cu_tagged **out) {
     *data = cubind_frame_alloc(fr, (n ? n : 1) * sizeof **data);
     *out = cubind_frame_alloc(fr, (n ? n : 1) * sizeof **out);
     if (!*data || !*out) return -1;

@@ -9,21 +9,25 @@
 #include "_record.h"
 #include <stdlib.h>
 
-static PyObject *classes;      /* "tag size" -> class; the classes live as long as the process */
-static PyTypeObject *base;     /* Record: what all the classes have in common */
+static PyObject *classes;  /* "tag size" -> class; the classes live as long as the process */
+static PyTypeObject *base; /* Record: what all the classes have in common */
 
 static void record_dealloc(PyObject *self);
 
 /* The classes are final, so whatever is deallocated by record_dealloc is a record, and nothing else is. */
-static int is_class(PyTypeObject *type) { return PyType_GetSlot(type, Py_tp_dealloc) == (void *)record_dealloc; }
-int cubind_is_record(PyObject *o) { return is_class(Py_TYPE(o)); }
+static int is_class(PyTypeObject *type) {
+    return PyType_GetSlot(type, Py_tp_dealloc) == (void *)record_dealloc;
+}
+int cubind_is_record(PyObject *o) {
+    return is_class(Py_TYPE(o));
+}
 
 /* Our part of a class is found through the field table that its type object was made with. */
 static cu_record_class *class_of(PyTypeObject *type) {
     char *getset = PyType_GetSlot(type, Py_tp_getset);
     return (cu_record_class *)(getset - offsetof(cu_record_class, getset));
 }
-static cu_record_class *checked_class_of(PyObject *type) {
+cu_record_class *cubind_record_class_of(PyObject *type) {
     if (is_class((PyTypeObject *)type)) return class_of((PyTypeObject *)type);
     PyErr_SetString(PyExc_TypeError, "Record itself has no fields and no instances; use one of the record classes");
     return NULL;
@@ -35,7 +39,10 @@ static cu_record_class *checked_class_of(PyObject *type) {
  * are kept for the next one, linked through `ptr`, as CPython keeps those of its tuples. */
 enum { SMALL = 64, MEDIUM = 256, FREE_BLOCKS = 32 };
 #ifndef Py_GIL_DISABLED
-static struct pool { cu_record *first; int n; } pools[2];
+static struct pool {
+    cu_record *first;
+    int n;
+} pools[2];
 
 static cu_record *take_block(PyTypeObject *type, size_t inline_bytes) {
     struct pool *pool = &pools[inline_bytes == MEDIUM];
@@ -54,13 +61,19 @@ static int give_block(cu_record *r) {
     return 1;
 }
 #else
-static cu_record *take_block(PyTypeObject *Py_UNUSED(type), size_t Py_UNUSED(inline_bytes)) { return NULL; }
-static int give_block(cu_record *Py_UNUSED(r)) { return 0; }
+static cu_record *take_block(PyTypeObject *Py_UNUSED(type), size_t Py_UNUSED(inline_bytes)) {
+    return NULL;
+}
+static int give_block(cu_record *Py_UNUSED(r)) {
+    return 0;
+}
 #endif
 
 static cu_record *allocate(cu_record_class *c, size_t inline_bytes) {
-    if (inline_bytes <= SMALL) inline_bytes = SMALL;
-    else if (inline_bytes <= MEDIUM) inline_bytes = MEDIUM;
+    if (inline_bytes <= SMALL)
+        inline_bytes = SMALL;
+    else if (inline_bytes <= MEDIUM)
+        inline_bytes = MEDIUM;
     cu_record *r = take_block(c->type, inline_bytes);
     if (!r) r = PyObject_GC_NewVar(cu_record, c->type, (Py_ssize_t)inline_bytes);
     if (!r) return NULL;
@@ -78,8 +91,10 @@ static cu_record *new_owner(cu_record_class *c, const void *copy_from) {
     cu_record *r = allocate(c, c->spec->size + align - 8);
     if (!r) return NULL;
     r->ptr = (void *)(((uintptr_t)(r + 1) + align - 1) & ~(uintptr_t)(align - 1));
-    if (copy_from) memcpy(r->ptr, copy_from, c->spec->size);
-    else memset(r->ptr, 0, c->spec->size);
+    if (copy_from)
+        memcpy(r->ptr, copy_from, c->spec->size);
+    else
+        memset(r->ptr, 0, c->spec->size);
     return r;
 }
 
@@ -90,6 +105,13 @@ static PyObject *new_view(cu_record_class *c, void *ptr, PyObject *owner) {
     r->owner = Py_XNewRef(owner);
     PyObject_GC_Track(r);
     return (PyObject *)r;
+}
+
+PyObject *cubind_record_at(cu_record_class *c, void *ptr, PyObject *owner) {
+    return new_view(c, ptr, owner);
+}
+PyObject *cubind_record_copied(cu_record_class *c, const void *from) {
+    return (PyObject *)new_owner(c, from);
 }
 
 PyObject *cubind_record_view(cu_module *m, int index, void *ptr, PyObject *owner) {
@@ -130,7 +152,10 @@ static int record_clear(PyObject *self) {
 
 /* ---- constructors ------------------------------------------------------------------------------------------------ */
 
-struct cursor { const cu_record_spec *spec; int next; };
+struct cursor {
+    const cu_record_spec *spec;
+    int next;
+};
 static const char *next_field(void *cursor) {
     struct cursor *c = cursor;
     return c->next < c->spec->n_fields ? c->spec->fields[c->next++].name : NULL;
@@ -195,7 +220,7 @@ static PyObject *construct(cu_record_class *c, Py_ssize_t n_positional, PyObject
 }
 
 static PyObject *record_new(PyTypeObject *type, PyObject *args, PyObject *kw) {
-    cu_record_class *c = checked_class_of((PyObject *)type);
+    cu_record_class *c = cubind_record_class_of((PyObject *)type);
     return c ? construct(c, PyTuple_Size(args), kw) : NULL;
 }
 
@@ -225,63 +250,6 @@ cu_record *cubind_as_record(PyObject *o, cu_module *m, int index) {
     Py_XDECREF(args);
     Py_XDECREF(kw);
     return (cu_record *)made;
-}
-
-static PyObject *from_ptr(PyObject *type, PyObject *o) {
-    cu_record_class *c = checked_class_of(type);
-    void *address = NULL;
-    if (!c) return NULL;
-    int known = PyBool_Check(o) ? 0 : cubind_address_of(o, &address);
-    if (known < 0) return NULL;
-    if (!known) cubind_expected(o, "an address");
-    else if (!address) PyErr_Format(PyExc_ValueError, "%s.from_ptr(): the address is NULL", c->spec->name);
-    return known && address ? new_view(c, address, NULL) : NULL;
-}
-
-static PyObject *pin_writable(const cu_record_spec *spec, PyObject *o, void **ptr, size_t *n) {
-    PyObject *pin = cubind_pin(o, 1, ptr, n);
-    if (pin) return pin;
-    if (!PyErr_ExceptionMatches(PyExc_BufferError)) return NULL;
-    PyObject *type, *value, *traceback; /* the first error stands if the buffer is not even readable */
-    PyErr_Fetch(&type, &value, &traceback);
-    PyObject *readable = cubind_pin(o, 0, ptr, n);
-    PyErr_Restore(type, value, traceback);
-    if (readable)
-        PyErr_Format(PyExc_TypeError, "%s.from_buffer(): the buffer is read-only; from_bytes() makes a copy",
-                     spec->name);
-    Py_XDECREF(readable);
-    return NULL;
-}
-
-static PyObject *from_buffer(PyObject *type, PyObject *args, PyObject *kw) {
-    static char *names[] = {"obj", "offset", NULL};
-    cu_record_class *c = checked_class_of(type);
-    PyObject *o, *view = NULL;
-    Py_ssize_t offset = 0;
-    void *ptr;
-    size_t n;
-    if (!c || !PyArg_ParseTupleAndKeywords(args, kw, "O|n:from_buffer", names, &o, &offset)) return NULL;
-    PyObject *pin = pin_writable(c->spec, o, &ptr, &n);
-    if (!pin) return NULL;
-    if (offset < 0 || (size_t)offset > n || n - (size_t)offset < c->spec->size)
-        PyErr_Format(PyExc_ValueError, "%s.from_buffer(): %u bytes wanted at offset %zd of a buffer of %zu",
-                     c->spec->name, (unsigned)c->spec->size, offset, n);
-    else view = new_view(c, (char *)ptr + offset, pin);
-    Py_DECREF(pin);
-    return view;
-}
-
-static PyObject *from_bytes(PyObject *type, PyObject *o) {
-    cu_record_class *c = checked_class_of(type);
-    PyObject *made = NULL;
-    Py_buffer view;
-    if (!c || cubind_buffer(o, PyBUF_SIMPLE, &view)) return NULL;
-    if ((size_t)view.len != c->spec->size)
-        PyErr_Format(PyExc_ValueError, "%s.from_bytes(): expected %u bytes, got %zd", c->spec->name,
-                     (unsigned)c->spec->size, view.len);
-    else made = (PyObject *)new_owner(c, view.buf);
-    PyBuffer_Release(&view);
-    return made;
 }
 
 static PyObject *record_copy(PyObject *self, PyObject *Py_UNUSED(memo)) {
@@ -410,11 +378,11 @@ PyTypeObject *cubind_record_type(cu_module *m, int index) {
 }
 
 static PyMethodDef methods[] = {
-    {"from_ptr", from_ptr, METH_CLASS | METH_O,
+    {"from_ptr", cubind_record_from_ptr, METH_CLASS | METH_O,
      "from_ptr($type, address, /)\n--\n\nA view of the record at an address, which nothing keeps alive."},
-    {"from_buffer", (PyCFunction)(void (*)(void))from_buffer, METH_CLASS | METH_VARARGS | METH_KEYWORDS,
+    {"from_buffer", (PyCFunction)(void (*)(void))cubind_record_from_buffer, METH_CLASS | METH_VARARGS | METH_KEYWORDS,
      "from_buffer($type, /, obj, offset=0)\n--\n\nA view of a writable buffer, which it keeps alive."},
-    {"from_bytes", from_bytes, METH_CLASS | METH_O,
+    {"from_bytes", cubind_record_from_bytes, METH_CLASS | METH_O,
      "from_bytes($type, data, /)\n--\n\nA record with a copy of the bytes."},
     {"__copy__", record_copy, METH_NOARGS, NULL},
     {"__deepcopy__", record_copy, METH_O, NULL},

@@ -10,20 +10,35 @@
 
 size_t cubind_sizeof_type(cu_module *m, cu_type t) {
     static const uint8_t sizes[] = {
-        [CU_NONE] = 0, [CU_I8] = 1,  [CU_U8] = 1,  [CU_I16] = 2,  [CU_U16] = 2,  [CU_I32] = 4,    [CU_U32] = 4,
-        [CU_I64] = 8,  [CU_U64] = 8, [CU_F32] = 4, [CU_F64] = 8,  [CU_ENUM] = 4, [CU_TEXT] = 1,   [CU_BYTES] = 1,
-        [CU_HANDLE] = sizeof(void *), [CU_PTR] = sizeof(void *), [CU_CSTR] = sizeof(void *), [CU_FUNC] = sizeof(void *),
+        [CU_NONE] = 0,
+        [CU_I8] = 1,
+        [CU_U8] = 1,
+        [CU_I16] = 2,
+        [CU_U16] = 2,
+        [CU_I32] = 4,
+        [CU_U32] = 4,
+        [CU_I64] = 8,
+        [CU_U64] = 8,
+        [CU_F32] = 4,
+        [CU_F64] = 8,
+        [CU_ENUM] = 4,
+        [CU_TEXT] = 1,
+        [CU_BYTES] = 1,
+        [CU_HANDLE] = sizeof(void *),
+        [CU_PTR] = sizeof(void *),
+        [CU_CSTR] = sizeof(void *),
+        [CU_FUNC] = sizeof(void *),
     };
     return t.kind == CU_RECORD ? m->record_specs[t.aux].size : sizes[t.kind];
 }
 
 /* ---- memory -> Python -------------------------------------------------------------------------------------------- */
 
-#define LOAD(type, make)                 \
-    do {                                 \
-        type v;                          \
-        memcpy(&v, where, sizeof v);     \
-        return make(v);                  \
+#define LOAD(type, make)             \
+    do {                             \
+        type v;                      \
+        memcpy(&v, where, sizeof v); \
+        return make(v);              \
     } while (0)
 
 static PyObject *load_enum(const void *where, cu_module *m, int index) {
@@ -41,7 +56,9 @@ static PyObject *load_one(const void *where, cu_module *m, cu_type t, PyObject *
     switch (t.kind) {
     case CU_NONE: return cu_none();
     case CU_I8: LOAD(int8_t, PyLong_FromLong);
-    case CU_U8: case CU_TEXT: case CU_BYTES: LOAD(uint8_t, PyLong_FromLong);
+    case CU_U8:
+    case CU_TEXT:
+    case CU_BYTES: LOAD(uint8_t, PyLong_FromLong);
     case CU_I16: LOAD(int16_t, PyLong_FromLong);
     case CU_U16: LOAD(uint16_t, PyLong_FromLong);
     case CU_I32: LOAD(int32_t, PyLong_FromLong);
@@ -50,7 +67,8 @@ static PyObject *load_one(const void *where, cu_module *m, cu_type t, PyObject *
     case CU_U64: LOAD(uint64_t, PyLong_FromUnsignedLongLong);
     case CU_F32: LOAD(float, PyFloat_FromDouble);
     case CU_F64: LOAD(double, PyFloat_FromDouble);
-    case CU_PTR: case CU_FUNC: LOAD(void *, PyLong_FromVoidPtr);
+    case CU_PTR:
+    case CU_FUNC: LOAD(void *, PyLong_FromVoidPtr);
     case CU_CSTR: LOAD(const char *, cubind_cstring);
     case CU_ENUM: return load_enum(where, m, t.aux);
     case CU_HANDLE: return load_handle(where, m, t.aux);
@@ -88,8 +106,10 @@ static int store_float(void *where, PyObject *o, int is_double) {
     if (cu_to_f64(o, &v)) return -1;
     float narrow = (float)v;
     if (!is_double && isinf(narrow) && !isinf(v)) return cubind_overflow("float", o);
-    if (is_double) memcpy(where, &v, sizeof v);
-    else memcpy(where, &narrow, sizeof narrow);
+    if (is_double)
+        memcpy(where, &v, sizeof v);
+    else
+        memcpy(where, &narrow, sizeof narrow);
     return 0;
 }
 
@@ -109,7 +129,9 @@ static int store_handle(void *where, PyObject *o, cu_module *m, int index) {
 
 /* ---- Python -> memory: pointers ---------------------------------------------------------------------------------- */
 
-static void free_block(PyObject *capsule) { free(PyCapsule_GetPointer(capsule, NULL)); }
+static void free_block(PyObject *capsule) {
+    free(PyCapsule_GetPointer(capsule, NULL));
+}
 
 /* `n` records' worth of memory, aligned; the capsule owns it. */
 static PyObject *new_block(const cu_record_spec *spec, size_t n, void **ptr) {
@@ -165,7 +187,9 @@ static int store_record(void *where, PyObject *o, cu_module *m, int index, PyObj
 }
 
 /* Whether there is something to keep: numbers, None and handles own nothing. */
-static int owns_memory(PyObject *o) { return o != Py_None && !cubind_is_handle(o) && !cubind_is_scalar_index(o); }
+static int owns_memory(PyObject *o) {
+    return o != Py_None && !cubind_is_handle(o) && !cubind_is_scalar_index(o);
+}
 
 static int find_pointer(PyObject *o, cu_module *m, int index, void **p, PyObject **keep) {
     const char *accepted = "an address (int), None, a handle, a record or an object with the buffer protocol";
@@ -221,7 +245,9 @@ static int store_pointer(void *where, PyObject *o, cu_module *m, cu_type t, PyOb
 static int store_one(void *where, PyObject *o, cu_module *m, cu_type t, PyObject **keep) {
     switch (t.kind) {
     case CU_I8: return store_int(where, o, 8, 1);
-    case CU_U8: case CU_TEXT: case CU_BYTES: return store_int(where, o, 8, 0);
+    case CU_U8:
+    case CU_TEXT:
+    case CU_BYTES: return store_int(where, o, 8, 0);
     case CU_I16: return store_int(where, o, 16, 1);
     case CU_U16: return store_int(where, o, 16, 0);
     case CU_I32: return store_int(where, o, 32, 1);
@@ -232,7 +258,9 @@ static int store_one(void *where, PyObject *o, cu_module *m, cu_type t, PyObject
     case CU_F64: return store_float(where, o, 1);
     case CU_ENUM: return store_int(where, o, 32, m->enum_specs[t.aux].is_signed);
     case CU_HANDLE: return store_handle(where, o, m, t.aux);
-    case CU_PTR: case CU_CSTR: case CU_FUNC: return store_pointer(where, o, m, t, keep);
+    case CU_PTR:
+    case CU_CSTR:
+    case CU_FUNC: return store_pointer(where, o, m, t, keep);
     case CU_RECORD: return store_record(where, o, m, t.aux, keep);
     default: PyErr_Format(PyExc_SystemError, "cubind: no value of kind %d", t.kind); return -1;
     }
@@ -243,8 +271,8 @@ static int store_chars(char *where, PyObject *o, uint32_t count, int is_text) {
     PyObject *bytes = PyUnicode_Check(o) ? PyUnicode_AsUTF8String(o) : Py_NewRef(o);
     Py_buffer view;
     if (!bytes) return -1;
-    int failed = PyObject_CheckBuffer(bytes) ? cubind_buffer(bytes, PyBUF_SIMPLE, &view)
-                                             : cubind_expected(o, "str or bytes");
+    int failed =
+        PyObject_CheckBuffer(bytes) ? cubind_buffer(bytes, PyBUF_SIMPLE, &view) : cubind_expected(o, "str or bytes");
     Py_DECREF(bytes);
     if (failed) return -1;
     size_t n = (size_t)view.len, most = is_text ? count - 1 : count;
