@@ -74,7 +74,13 @@ static int core_exec(PyObject *core) {
     return failed;
 }
 
-static PyModuleDef_Slot slots[] = {{Py_mod_exec, core_exec}, {0, NULL}};
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, core_exec},
+#ifdef Py_GIL_DISABLED
+    {Py_mod_gil, Py_MOD_GIL_USED}, /* the GIL guards the core's tables: free-threaded builds switch it on */
+#endif
+    {0, NULL},
+};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "cubind._core",
