@@ -3,15 +3,17 @@
 # make check  formatters, linters and type checkers alone
 # make test-all   the tests with every CPython from 3.11 on that is present
 # make dist       source distribution and wheel, checked and tried in an empty environment
+# make bench      calls of ours and of the peers, side by side; make bench-gpu: the same on a real driver
 # All set up what they need on a fresh machine and reuse it.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+BENCH := .venv-bench
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test test-all dist check build emit lint types clean
+.PHONY: run test test-all dist bench bench-gpu check build emit lint types clean
 
 run: build
 	$(BIN)/python -m generator emit --check
@@ -27,6 +29,12 @@ test-all:
 
 dist:
 	$(PYTHON) tools/dist.py
+
+bench: build $(BENCH)/installed
+	$(BENCH)/bin/python -m benchmarks.bench --write benchmarks/RESULTS.md
+
+bench-gpu: build $(BENCH)/installed
+	$(BENCH)/bin/python -m benchmarks.bench --gpu --write benchmarks/RESULTS-GPU.md
 
 check: lint types
 
@@ -48,6 +56,11 @@ emit: $(STAMP)
 $(STAMP): pyproject.toml tools/install.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python tools/install.py
+	touch $@
+
+$(BENCH)/installed: pyproject.toml tools/install.py
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python tools/install.py bench
 	touch $@
 
 clean:

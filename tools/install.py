@@ -1,7 +1,7 @@
 """Installs into the running environment what building and testing need, and a link to the package in this checkout.
 
-The list is `[dependency-groups] dev` of pyproject.toml.  The package itself is not installed but found through a .pth
-file, so that a build in place is all that a changed source needs.
+The list is a group of `[dependency-groups]` in pyproject.toml: dev, or the one that is named as an argument.  The package
+itself is not installed but found through a .pth file, so that a build in place is all that a changed source needs.
 """
 
 import subprocess
@@ -13,14 +13,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def main() -> None:
+def main(group: str = "dev") -> None:
     """Runs pip and writes the .pth file."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    packages = project["dependency-groups"]["dev"]
+    packages = project["dependency-groups"][group]
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages], check=True)
     pth = Path(sysconfig.get_path("purelib")) / "cubind-checkout.pth"
     pth.write_text(f"{ROOT / 'bindings'}\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

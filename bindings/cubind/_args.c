@@ -76,13 +76,14 @@ static int unexpected(const cu_func_spec *f, PyObject *keyword) {
 }
 
 /* Where each keyword's value goes is also written to `positions`. */
-static int take_keywords(PyObject *const *values, PyObject *kw, const cu_func_spec *f, PyObject **out, uint8_t *positions) {
+static int take_keywords(PyObject *const *values, PyObject *kw, const cu_func_spec *f, PyObject **out,
+                         uint8_t *positions) {
     Py_ssize_t n = PyTuple_Size(kw);
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *keyword = PyTuple_GetItem(kw, i);
         Py_ssize_t len;
         const char *name = PyUnicode_AsUTF8AndSize(keyword, &len);
-        if (!name) PyErr_Clear();  /* a lone surrogate: not a name of ours */
+        if (!name) PyErr_Clear(); /* a lone surrogate: not a name of ours */
         int position = name ? find_param(f, name, len) : -1;
         if (position < 0) return unexpected(f, keyword);
         if (out[position]) {
@@ -110,7 +111,8 @@ static struct site *site_of(PyObject *kw, const cu_func_spec *f) {
 }
 
 /* A call that was seen before: 1, and `out` is filled. */
-static inline int known_keywords(PyObject *const *given, Py_ssize_t n, PyObject *kw, const cu_func_spec *f, PyObject **out) {
+static inline int known_keywords(PyObject *const *given, Py_ssize_t n, PyObject *kw, const cu_func_spec *f,
+                                 PyObject **out) {
     const struct site *site = site_of(kw, f);
     if (site->kw != kw || site->f != f || site->n != n) return 0;
     int n_names = site->n_names;
@@ -140,7 +142,8 @@ static void remember(Py_ssize_t n, PyObject *kw, const cu_func_spec *f, const ui
 }
 #endif
 
-static CU_COLD int new_keywords(PyObject *const *given, Py_ssize_t n, PyObject *kw, const cu_func_spec *f, PyObject **out) {
+static CU_COLD int new_keywords(PyObject *const *given, Py_ssize_t n, PyObject *kw, const cu_func_spec *f,
+                                PyObject **out) {
     uint8_t positions[UINT8_MAX];
     if (take_keywords(given + n, kw, f, out, positions)) return -1;
     for (Py_ssize_t i = n; i < f->n_required; i++)
@@ -151,10 +154,10 @@ static CU_COLD int new_keywords(PyObject *const *given, Py_ssize_t n, PyObject *
 
 int cubind_args(PyObject *const **a, Py_ssize_t n, PyObject *kw, const cu_func_spec *f, PyObject **out) {
     if (!kw || !known_keywords(*a, n, kw, f, out)) {
-        Py_ssize_t n_params = f->n_params, i = 0;
+        Py_ssize_t n_params = f->n_params;
         if (n > n_params) return too_many(f, n);
-        for (; i < n; i++) out[i] = (*a)[i];
-        for (; i < n_params; i++) out[i] = NULL;
+        if (n) memcpy(out, *a, (size_t)n * sizeof *out);
+        for (Py_ssize_t i = n; i < n_params; i++) out[i] = NULL;
         if (kw ? new_keywords(*a, n, kw, f, out) : n < f->n_required && missing(f, out)) return -1;
     }
     *a = out;
@@ -218,7 +221,7 @@ void cubind_prefix_error(const char *format, ...) {
             Py_DECREF(old);
             old = fresh;
         } else {
-            PyErr_Clear();  /* the error without its prefix says more than this one would */
+            PyErr_Clear(); /* the error without its prefix says more than this one would */
         }
         Py_XDECREF(prefix);
         Py_XDECREF(text);
@@ -229,7 +232,7 @@ void cubind_prefix_error(const char *format, ...) {
 PyObject *cubind_bad_arg(const cu_func_spec *f, int position) {
     const char *name = f->params, *end;
     for (; position > 0; position--) name = strchr(name, ' ') + 1;
-    char copy[64] = "";  /* made without Python objects, which must not be made while an error is set */
+    char copy[64] = ""; /* made without Python objects, which must not be made while an error is set */
     for (end = name; *end && *end != ' ' && end - name < (ptrdiff_t)sizeof copy - 1; end++) copy[end - name] = *end;
     cubind_prefix_error("%s() argument '%s': ", f->name, copy);
     return NULL;

@@ -312,13 +312,20 @@ static inline int few_ints(PyObject *o, uint64_t max, cu_frame *fr, void **out, 
     *out = memory;
     *len = (size_t)n;
     if (CU_UNLIKELY(!memory)) return 0;
-    Py_ssize_t done = is_list ? copy_ints(o, PyList_GetItem, n, max, memory) : copy_ints(o, PyTuple_GetItem, n, max, memory);
+    Py_ssize_t done =
+        is_list ? copy_ints(o, PyList_GetItem, n, max, memory) : copy_ints(o, PyTuple_GetItem, n, max, memory);
     if (CU_LIKELY(done == n)) return 1;
     fr->used = used;
     return 0;
 }
 
 int cubind_array(PyObject *o, cu_module *m, cu_type t, cu_frame *fr, void **out, size_t *len) {
+    size_t address;
+    if (cu_plain_u64(o, &address)) {
+        *out = (void *)address;
+        *len = SIZE_MAX;
+        return 0;
+    }
     uint64_t max = simple_max[t.kind];
     if (CU_LIKELY(max != 0) && few_ints(o, max, fr, out, len)) return 0;
     return any_array(o, m, t, fr, out, len);

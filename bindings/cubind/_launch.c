@@ -15,8 +15,8 @@
 #include "_launch.h"
 #include <stdlib.h>
 
-#define MAX_PARAMS 65536  /* more than the largest parameter block has bytes: a driver that says so is broken */
-#define INVALID_VALUE 1   /* CUDA_ERROR_INVALID_VALUE and cudaErrorInvalidValue: no parameter of this index */
+#define MAX_PARAMS 65536 /* more than the largest parameter block has bytes: a driver that says so is broken */
+#define INVALID_VALUE 1  /* CUDA_ERROR_INVALID_VALUE and cudaErrorInvalidValue: no parameter of this index */
 
 typedef int (*param_info)(void *kernel, size_t index, size_t *offset, size_t *size);
 
@@ -48,14 +48,16 @@ static cu_signature *ask(param_info info, void *kernel) {
 /* The signature of `func` in *out; NULL where it is not known.  A failure to ask is not remembered: it may be for want
  * of a context.  With the GIL a cached signature stays as long as the handle object, which the caller holds. */
 static int find_signature(PyObject *func, cu_module *m, int info_func, cu_frame *fr, const cu_signature **out) {
-    static PyTypeObject *kernel_type;  /* a handle class, found last time, with the GIL; they are immortal */
+    static PyTypeObject *kernel_type; /* a handle class, found last time, with the GIL; they are immortal */
     cu_handle *h = Py_TYPE(func) == kernel_type || cubind_is_handle(func) ? (cu_handle *)func : NULL;
     *out = h ? h->extra : NULL;
     if (CU_LIKELY(*out != NULL)) return 0;
     if (h) kernel_type = Py_TYPE(func);
     void *kernel = NULL;
-    if (h) kernel = h->ptr;
-    else if (cubind_address_of(func, &kernel) < 0) return -1;
+    if (h)
+        kernel = h->ptr;
+    else if (cubind_address_of(func, &kernel) < 0)
+        return -1;
     if (!kernel || info_func < 0 || !m->library) return 0;
     cu_signature *asked = NULL;
     PyThreadState *state = PyEval_SaveThread();
@@ -63,7 +65,7 @@ static int find_signature(PyObject *func, cu_module *m, int info_func, cu_frame 
     if (info) asked = ask((param_info)info, kernel);
     PyEval_RestoreThread(state);
     if (!asked) return 0;
-    if (h && !h->extra) {  /* else another thread was faster */
+    if (h && !h->extra) { /* else another thread was faster */
         *out = h->extra = asked;
         return 0;
     }
@@ -83,7 +85,9 @@ static int check_count(Py_ssize_t n, const cu_signature *s) {
     return -1;
 }
 
-static Py_ssize_t length(PyObject *items) { return cu_is_tuple(items) ? PyTuple_Size(items) : PyList_Size(items); }
+static Py_ssize_t length(PyObject *items) {
+    return cu_is_tuple(items) ? PyTuple_Size(items) : PyList_Size(items);
+}
 
 /* Room in the frame for n pointers and the n words that most of them point to. */
 static int begin(cu_packer *p, Py_ssize_t n) {
@@ -101,7 +105,7 @@ static int pack_values(cu_packer *p, PyObject *values, const cu_signature *s) {
     if (check_count(n, s) || begin(p, n)) return -1;
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *o = direct ? direct[i] : item(values, i);
-        if (!o) return -1;  /* a list that a value's __index__ made shorter */
+        if (!o) return -1; /* a list that a value's __index__ made shorter */
         if (cu_pack_fast(p, i, o, s ? s->sizes[i] : CU_SIZE_UNKNOWN)) continue;
         if (cubind_pack_value(p, i, o, s ? s->sizes[i] : CU_SIZE_UNKNOWN)) {
             cubind_prefix_error("parameter %zd: ", i);
@@ -134,10 +138,14 @@ static int use_pointers(PyObject *params, cu_module *m, cu_frame *fr, const cu_s
     return 0;
 }
 
-static int is_items(PyObject *o) { return cu_is_tuple(o) || cu_is_list(o); }
+static inline int is_items(PyObject *o) {
+    return CU_LIKELY(PyTuple_CheckExact(o) || PyList_CheckExact(o)) || PyTuple_Check(o) || PyList_Check(o);
+}
 
 /* Values are neither lists nor tuples, so a tuple of two of these can only be (values, types). */
 static int is_typed(PyObject *params) {
+    PyObject *const *pair = cu_tuple_items(params);
+    if (CU_LIKELY(pair != NULL)) return PyTuple_Size(params) == 2 && is_items(pair[0]) && is_items(pair[1]);
     return cu_is_tuple(params) && PyTuple_Size(params) == 2 && is_items(PyTuple_GetItem(params, 0)) &&
            is_items(PyTuple_GetItem(params, 1));
 }

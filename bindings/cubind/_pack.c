@@ -22,8 +22,10 @@ static int no_form(PyObject *o, uint32_t size) {
     PyObject *name = cubind_type_text(o);
     if (!name) return -1;
     if (size == CU_SIZE_UNKNOWN)
-        PyErr_Format(PyExc_TypeError, "the driver does not tell the parameter sizes of this kernel; pass a ctypes or "
-                     "NumPy scalar instead of %U, or (values, types)", name);
+        PyErr_Format(PyExc_TypeError,
+                     "the driver does not tell the parameter sizes of this kernel; pass a ctypes or "
+                     "NumPy scalar instead of %U, or (values, types)",
+                     name);
     else
         PyErr_Format(PyExc_TypeError, "the kernel's parameter has %u bytes, which a value of type %U cannot fill",
                      (unsigned)size, name);
@@ -59,7 +61,7 @@ static int pack_int(cu_packer *p, Py_ssize_t i, PyObject *o, uint32_t size) {
     }
     if (overflow || v < INT64_MIN >> (64 - bits) || (v > 0 && (uint64_t)v > UINT64_MAX >> (64 - bits)))
         return int_does_not_fit(o, size);
-    switch (size) {  /* by width, so that the bytes lie first whatever the byte order */
+    switch (size) { /* by width, so that the bytes lie first whatever the byte order */
     case 1: *(uint8_t *)&p->words[i] = (uint8_t)v; break;
     case 2: *(uint16_t *)&p->words[i] = (uint16_t)v; break;
     case 4: *(uint32_t *)&p->words[i] = (uint32_t)v; break;
@@ -77,7 +79,7 @@ static int to_half(double v, uint16_t *out) {
         return 1;
     }
     int exponent;
-    (void)frexp(v, &exponent);  /* |v| = fraction * 2**exponent, 0.5 <= fraction < 1 */
+    (void)frexp(v, &exponent);                               /* |v| = fraction * 2**exponent, 0.5 <= fraction < 1 */
     if (v == 0 || exponent < -13) exponent = -13;            /* subnormals: the units of the smallest normals */
     double units = nearbyint(ldexp(fabs(v), 11 - exponent)); /* 11 significant bits; the default rounding is to even */
     uint32_t bits = (uint32_t)units + (uint32_t)(exponent + 13) * 1024u; /* a carry moves into the exponent by itself */
@@ -167,7 +169,7 @@ static int pack_slowly(cu_packer *p, Py_ssize_t i, PyObject *o, uint32_t size) {
 }
 
 int cubind_pack_value(cu_packer *p, Py_ssize_t i, PyObject *o, uint32_t size) {
-    Py_INCREF(o);  /* a list may lose it to Python code that packing runs */
+    Py_INCREF(o); /* a list may lose it to Python code that packing runs */
     int failed = pack_slowly(p, i, o, size);
     Py_DECREF(o);
     return failed;
@@ -179,46 +181,71 @@ enum { TYPED_INT, TYPED_FLOAT, TYPED_POINTER, TYPED_BOOL, TYPED_CHAR };
 
 typedef struct typed {
     PyObject *type;
-    int64_t min, max;  /* integers: the range that needs no second look */
+    int64_t min, max; /* integers: the range that needs no second look */
     uint8_t what, size, is_signed;
 } typed;
 
-/* Open addressing by the class's address; filled once, with the GIL.  The classes are immortal from then on. */
-#define N_TYPED 64
-static typed typed_table[N_TYPED];
+/* A class's place in the table follows from its address, and from a factor for which no two classes have the same place.
+ * Filled once, with the GIL.  The classes are immortal from then on. */
+enum { TYPED_BITS = 6 };
+static typed typed_table[1 << TYPED_BITS];
+static const typed no_typed;
+static uint64_t typed_factor;
 static int typed_ready;
 
-static typed *typed_slot(PyObject *type) {
-    uintptr_t at = (uintptr_t)type >> 4;
-    for (at ^= at >> 6;; at++) {
-        typed *t = &typed_table[at % N_TYPED];
-        if (CU_LIKELY(t->type == type) || !t->type) return t;
+static inline size_t typed_place(const PyObject *type) {
+    return (size_t)((uintptr_t)type * typed_factor >> (64 - TYPED_BITS));
+}
+static inline const typed *typed_of(const PyObject *type) {
+    const typed *t = &typed_table[typed_place(type)];
+    return CU_LIKELY(t->type == type) ? t : &no_typed;
+}
+
+static int place_all(const typed *all, size_t n) {
+    memset(typed_table, 0, sizeof typed_table);
+    for (size_t i = 0; i < n; i++) {
+        typed *t = &typed_table[typed_place(all[i].type)];
+        if (t->type && t->type != all[i].type) return 0;
+        *t = all[i]; /* of two names of one class the last: c_longlong of c_long */
     }
+    return 1;
 }
 
 static int fill_typed_table(void) {
-    static const struct { const char *name; uint8_t what, size, is_signed; } known[] = {
-        {"c_byte", TYPED_INT, 1, 1},          {"c_ubyte", TYPED_INT, 1, 0},
-        {"c_short", TYPED_INT, 2, 1},         {"c_ushort", TYPED_INT, 2, 0},
-        {"c_int", TYPED_INT, 4, 1},           {"c_uint", TYPED_INT, 4, 0},
-        {"c_long", TYPED_INT, sizeof(long), 1}, {"c_ulong", TYPED_INT, sizeof(long), 0},
-        {"c_longlong", TYPED_INT, 8, 1},      {"c_ulonglong", TYPED_INT, 8, 0},
-        {"c_float", TYPED_FLOAT, 4, 1},       {"c_double", TYPED_FLOAT, 8, 1},
-        {"c_void_p", TYPED_POINTER, 8, 0},    {"c_bool", TYPED_BOOL, 1, 0},
+    static const struct {
+        const char *name;
+        uint8_t what, size, is_signed;
+    } known[] = {
+        {"c_byte", TYPED_INT, 1, 1},
+        {"c_ubyte", TYPED_INT, 1, 0},
+        {"c_short", TYPED_INT, 2, 1},
+        {"c_ushort", TYPED_INT, 2, 0},
+        {"c_int", TYPED_INT, 4, 1},
+        {"c_uint", TYPED_INT, 4, 0},
+        {"c_long", TYPED_INT, sizeof(long), 1},
+        {"c_ulong", TYPED_INT, sizeof(long), 0},
+        {"c_longlong", TYPED_INT, 8, 1},
+        {"c_ulonglong", TYPED_INT, 8, 0},
+        {"c_float", TYPED_FLOAT, 4, 1},
+        {"c_double", TYPED_FLOAT, 8, 1},
+        {"c_void_p", TYPED_POINTER, 8, 0},
+        {"c_bool", TYPED_BOOL, 1, 0},
         {"c_char", TYPED_CHAR, 1, 0},
     };
+    typed all[sizeof known / sizeof known[0]];
     PyObject *ctypes = PyImport_ImportModule("ctypes");
     for (size_t i = 0; ctypes && i < sizeof known / sizeof known[0]; i++) {
         PyObject *type = PyObject_GetAttrString(ctypes, known[i].name);
         if (!type) break;
-        typed *t = typed_slot(type);
-        if (t->type) Py_DECREF(type);  /* another name of the same class: c_longlong of c_long */
         int bits = 8 * known[i].size;
         int64_t max = known[i].is_signed ? INT64_MAX >> (64 - bits) : bits == 64 ? INT64_MAX : ((int64_t)1 << bits) - 1;
-        *t = (typed){type, known[i].is_signed ? -max - 1 : 0, max, known[i].what, known[i].size, known[i].is_signed};
+        all[i] =
+            (typed){type, known[i].is_signed ? -max - 1 : 0, max, known[i].what, known[i].size, known[i].is_signed};
     }
     Py_XDECREF(ctypes);
     if (PyErr_Occurred()) return -1;
+    typed_factor = 0x9e3779b97f4a7c15;
+    while (!place_all(all, sizeof all / sizeof all[0])) typed_factor += 0x9e3779b97f4a7c16; /* every third one fits */
     typed_ready = 1;
     return 0;
 }
@@ -241,7 +268,7 @@ static int typed_number(cu_packer *p, Py_ssize_t i, PyObject *o, const typed *t)
     return truth < 0 ? -1 : 0;
 }
 
-static CU_COLD int typed_slowly(cu_packer *p, Py_ssize_t i, PyObject *o, PyObject *type, const typed *t, uint32_t size) {
+static int typed_slowly(cu_packer *p, Py_ssize_t i, PyObject *o, PyObject *type, const typed *t, uint32_t size) {
     if (!PyType_Check(type)) {
         cubind_expected(type, "a class of ctypes or None");
         cubind_prefix_error("its type: ");
@@ -269,12 +296,15 @@ static inline int typed_fast(cu_packer *p, Py_ssize_t i, PyObject *o, const type
         int overflow;
         long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
         if (CU_UNLIKELY(overflow || v < t->min || v > t->max)) return 0;
-        *word = (uint64_t)v << (PY_LITTLE_ENDIAN ? 0 : 64 - 8 * t->size);  /* the bytes of the number come first */
+        *word = (uint64_t)v << (PY_LITTLE_ENDIAN ? 0 : 64 - 8 * t->size); /* the bytes of the number come first */
     } else if (PyFloat_CheckExact(o) && t->what == TYPED_FLOAT) {
         double v = PyFloat_AsDouble(o);
-        if (t->size == 8) memcpy(word, &v, 8);
-        else if (v >= -FLT_MAX && v <= FLT_MAX) memcpy(word, &(float){(float)v}, 4);
-        else return 0;
+        if (t->size == 8)
+            memcpy(word, &v, 8);
+        else if (v >= -FLT_MAX && v <= FLT_MAX)
+            memcpy(word, &(float){(float)v}, 4);
+        else
+            return 0;
     } else {
         return 0;
     }
@@ -282,9 +312,10 @@ static inline int typed_fast(cu_packer *p, Py_ssize_t i, PyObject *o, const type
     return 1;
 }
 
-static CU_COLD int pack_one_typed(cu_packer *p, Py_ssize_t i, PyObject *o, PyObject *type, const typed *t, uint32_t size) {
+static CU_COLD int pack_one_typed(cu_packer *p, Py_ssize_t i, PyObject *o, PyObject *type, const typed *t,
+                                  uint32_t size) {
     if (type == Py_None) return cu_pack_fast(p, i, o, size) ? 0 : cubind_pack_value(p, i, o, size);
-    Py_INCREF(o);  /* lists may lose both to Python code that packing runs */
+    Py_INCREF(o); /* lists may lose both to Python code that packing runs */
     Py_INCREF(type);
     int failed = typed_slowly(p, i, o, type, t, size);
     Py_DECREF(type);
@@ -302,8 +333,8 @@ int cubind_pack_typed(cu_packer *p, PyObject *values, PyObject *types, Py_ssize_
         PyObject *o = direct ? direct[i] : item(values, i);
         PyObject *type = direct_types ? direct_types[i] : o ? type_item(types, i) : NULL;
         uint32_t size = s ? s->sizes[i] : CU_SIZE_UNKNOWN;
-        if (!type) return -1;  /* a list that Python code made shorter */
-        if (t->type != type) t = typed_slot(type);
+        if (!type) return -1; /* a list that Python code made shorter */
+        if (t->type != type) t = typed_of(type);
         if (CU_LIKELY(t->type != NULL) && typed_fast(p, i, o, t, size)) continue;
         if (pack_one_typed(p, i, o, type, t, size)) {
             cubind_prefix_error("parameter %zd: ", i);

@@ -4766,8 +4766,9 @@ cdef PyObject *x_cuLaunchKernel "x_cuLaunchKernel"(PyObject *m, PyObject *const 
     cdef void **c_kernelParams
     cdef void *c_extra
     cdef int r
-    if n != 11 or kw != NULL:
+    if n < 10 or n > 11 or kw != NULL:
         if cu.args(&a, n, kw, &F[272], b): return NULL
+        n = 11
     if cu_to_handle(a[0], &M, H_CUfunction, &c_f): return cu.bad_arg(&F[272], 0)
     if cu_to_u32(a[1], &c_gridDimX): return cu.bad_arg(&F[272], 1)
     if cu_to_u32(a[2], &c_gridDimY): return cu.bad_arg(&F[272], 2)
@@ -4778,7 +4779,7 @@ cdef PyObject *x_cuLaunchKernel "x_cuLaunchKernel"(PyObject *m, PyObject *const 
     if cu_to_u32(a[7], &c_sharedMemBytes): return cu.bad_arg(&F[272], 7)
     if cu_to_handle(a[8], &M, H_CUstream, &c_hStream): return cu.bad_arg(&F[272], 8)
     if cu.kernel_params(a[9], a[0], &M, cu_either(a[0], &M, H_CUkernel, 262, 122), fr, &c_kernelParams): return cu.bad_arg(&F[272], 9)
-    if cu_to_pointer(cu_optional(a[10]), fr, 1, &c_extra): return cu.bad_arg(&F[272], 10)
+    if cu_to_pointer((cu_optional(a[10]) if n > 10 else Py_None), fr, 1, &c_extra): return cu.bad_arg(&F[272], 10)
     if T.cuLaunchKernel == NULL and cu.resolve(M.library, 272): return NULL
     with nogil: r = <int>T.cuLaunchKernel(<CUfunction>c_f, <unsigned int>c_gridDimX, <unsigned int>c_gridDimY, <unsigned int>c_gridDimZ, <unsigned int>c_blockDimX, <unsigned int>c_blockDimY, <unsigned int>c_blockDimZ, <unsigned int>c_sharedMemBytes, <CUstream>c_hStream, c_kernelParams, <void **>c_extra)
     if r != 0: return cu.raise_(&M, 272, r)
@@ -4798,12 +4799,13 @@ cdef PyObject *x_cuLaunchKernelEx "x_cuLaunchKernelEx"(PyObject *m, PyObject *co
     cdef void **c_kernelParams
     cdef void *c_extra
     cdef int r
-    if n != 4 or kw != NULL:
+    if n < 3 or n > 4 or kw != NULL:
         if cu.args(&a, n, kw, &F[273], b): return NULL
+        n = 4
     if cu.record_arg(a[0], &M, R_CUlaunchConfig, 1, &c_config): return cu.bad_arg(&F[273], 0)
     if cu_to_handle(a[1], &M, H_CUfunction, &c_f): return cu.bad_arg(&F[273], 1)
     if cu.kernel_params(a[2], a[1], &M, cu_either(a[1], &M, H_CUkernel, 262, 122), fr, &c_kernelParams): return cu.bad_arg(&F[273], 2)
-    if cu_to_pointer(cu_optional(a[3]), fr, 1, &c_extra): return cu.bad_arg(&F[273], 3)
+    if cu_to_pointer((cu_optional(a[3]) if n > 3 else Py_None), fr, 1, &c_extra): return cu.bad_arg(&F[273], 3)
     if T.cuLaunchKernelEx == NULL and cu.resolve(M.library, 273): return NULL
     with nogil: r = <int>T.cuLaunchKernelEx(<const CUlaunchConfig *>c_config, <CUfunction>c_f, c_kernelParams, <void **>c_extra)
     if r != 0: return cu.raise_(&M, 273, r)

@@ -45,7 +45,9 @@ class Body:
     def arg(self, name: str) -> str:
         """The Python argument of a parameter; None where an optional one was left out."""
         position = self._positions[name]
-        return f"a[{position}]" if position < self._required else f"cu_optional(a[{position}])"
+        if position < self._required:
+            return f"a[{position}]"
+        return f"(cu_optional(a[{position}]) if n > {position} else Py_None)"
 
     def convert(self, call: str, name: str) -> None:
         """A conversion that fails with an error about parameter `name`."""

@@ -98,9 +98,12 @@ def _body(w: Writer, body: Body) -> None:
         w.line("cdef PyObject **b = NULL")
     for line in body.declarations:
         w.line(line)
-    w.line(f"if n != {taken} or kw != NULL:")
+    required = taken - function.optional
+    w.line(f"if {f'n < {required} or n > {taken}' if function.optional else f'n != {taken}'} or kw != NULL:")
     with w.indented():
         w.line(f"if cu.args(&a, n, kw, &F[{index}], b): return NULL")
+        if function.optional:
+            w.line(f"n = {taken}")
     for line in body.arguments:
         w.line(line)
     for symbol, at in body.symbols():

@@ -1,0 +1,4 @@
+"""The columns: each module has STATEMENTS (row -> the Python statement that is measured) and `namespace()`."""
+
+ALL = ("ours", "legacy", "v2", "c_released", "c_held")
+OURS, LEGACY, V2 = ALL[:3]
