@@ -6,16 +6,16 @@
 
 #define CU_SIZE_UNKNOWN UINT32_MAX
 
-typedef struct cu_signature {  /* malloc'ed; cu_handle.extra of the handle of a kernel */
+typedef struct cu_signature { /* malloc'ed; cu_handle.extra of the handle of a kernel */
     size_t n;
     uint32_t sizes[];
 } cu_signature;
 
 typedef struct cu_packer {
     cu_frame *fr;
-    void **pointers;        /* what the launch gets; in the frame, as are the words */
-    uint64_t *words;        /* a word a parameter: values that are not used in place */
-    PyTypeObject *handle;   /* a type that was found to be a handle class: most handles of a launch are of one class */
+    void **pointers;      /* what the launch gets; in the frame, as are the words */
+    uint64_t *words;      /* a word a parameter: values that are not used in place */
+    PyTypeObject *handle; /* a type that was found to be a handle class: most handles of a launch are of one class */
 } cu_packer;
 
 /* `size` is the parameter's, or CU_SIZE_UNKNOWN; errors do not name the parameter. */
@@ -32,14 +32,20 @@ static inline int cu_pack_fast(cu_packer *p, Py_ssize_t i, PyObject *o, uint32_t
         int overflow;
         long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
         if (CU_UNLIKELY(overflow)) return 0;
-        if (size == 8) *word = (uint64_t)v;
-        else if (size == 4 && v >= INT32_MIN && v <= UINT32_MAX) *(uint32_t *)word = (uint32_t)v;
-        else return 0;
+        if (size == 8)
+            *word = (uint64_t)v;
+        else if (size == 4 && v >= INT32_MIN && v <= UINT32_MAX)
+            *(uint32_t *)word = (uint32_t)v;
+        else
+            return 0;
     } else if (type == &PyFloat_Type) {
         double v = PyFloat_AsDouble(o);
-        if (size == 8) memcpy(word, &v, 8);
-        else if (size == 4 && v >= -FLT_MAX && v <= FLT_MAX) memcpy(word, &(float){(float)v}, 4);
-        else return 0;
+        if (size == 8)
+            memcpy(word, &v, 8);
+        else if (size == 4 && v >= -FLT_MAX && v <= FLT_MAX)
+            memcpy(word, &(float){(float)v}, 4);
+        else
+            return 0;
     } else if (type == p->handle && (size == 8 || size == CU_SIZE_UNKNOWN)) {
         *word = (uint64_t)(uintptr_t)((cu_handle *)o)->ptr;
     } else {
