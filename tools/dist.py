@@ -1,7 +1,7 @@
 """Builds the source distribution and the wheel, checks both, and tries the wheel where there is no compiler.
 
-    dist/cubind-VERSION.tar.gz                          twine check; the wheel is built from it
-    dist/cubind-VERSION-cp311-abi3-PLATFORM.whl         twine check, auditwheel show, a smoke test in an empty environment
+dist/cubind-VERSION.tar.gz                          twine check; the wheel is built from it
+dist/cubind-VERSION-cp311-abi3-PLATFORM.whl         twine check, auditwheel show, a smoke test in an empty environment
 """
 
 import os

@@ -133,7 +133,9 @@ static int raise_missing(const library *lib, int index) {
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
-static int is_open(library *lib) { return found_handle(&lib->found) != NULL; }
+static int is_open(library *lib) {
+    return found_handle(&lib->found) != NULL;
+}
 
 /* With the GIL, which is released while files are looked at.  Raises, unless `quiet`: then no report is made either. */
 static int open_with_gil(library *lib, int quiet) {
@@ -145,10 +147,8 @@ static int open_with_gil(library *lib, int quiet) {
         return -1;
     }
     int failed;
-    Py_BEGIN_ALLOW_THREADS
-        failed = search_open(&s, lib->shared.spec, &lib->found, quiet ? NULL : &report);
-    Py_END_ALLOW_THREADS
-    search_free(&s);
+    Py_BEGIN_ALLOW_THREADS failed = search_open(&s, lib->shared.spec, &lib->found, quiet ? NULL : &report);
+    Py_END_ALLOW_THREADS search_free(&s);
     if (failed && !quiet) return text_raise(&report, "LibraryNotFoundError");
     free(report.s);
     return failed;
@@ -179,10 +179,8 @@ int cubind_resolve(cu_library *shared, int index) {
     library *lib = shared->private_state;
     int failed = open_with_gil(lib, 0);
     if (failed) return -1;
-    Py_BEGIN_ALLOW_THREADS
-        failed = fill(lib, index);
-    Py_END_ALLOW_THREADS
-    return failed ? raise_missing(lib, index) : 0;
+    Py_BEGIN_ALLOW_THREADS failed = fill(lib, index);
+    Py_END_ALLOW_THREADS return failed ? raise_missing(lib, index) : 0;
 }
 
 int cubind_resolve_nogil(cu_library *shared, int index) {
@@ -220,10 +218,8 @@ static PyObject *py_has(PyObject *Py_UNUSED(core), PyObject *arg) {
                 PyErr_Clear(); /* out of memory at most */
                 Py_RETURN_FALSE;
             }
-            Py_BEGIN_ALLOW_THREADS
-                failed = fill(lib, i);
-            Py_END_ALLOW_THREADS
-            return PyBool_FromLong(!failed);
+            Py_BEGIN_ALLOW_THREADS failed = fill(lib, i);
+            Py_END_ALLOW_THREADS return PyBool_FromLong(!failed);
         }
     }
     Py_RETURN_FALSE;

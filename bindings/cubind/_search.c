@@ -143,8 +143,10 @@ static void *open_file(const search *s, const char **how, text *report) {
         if (handle) return handle;
         if (!report) continue;
         text_add(report, "\n  %s%s: ", strcmp(p->how, "wheel") ? "$" : "", p->how);
-        if (os_exists(p->path)) text_add(report, "%s", os_error());
-        else text_add(report, "no file %s", p->path);
+        if (os_exists(p->path))
+            text_add(report, "%s", os_error());
+        else
+            text_add(report, "no file %s", p->path);
     }
     return NULL;
 }
