@@ -40,6 +40,8 @@ class LibraryInfo:
     typedef_headers: tuple[str, ...] = ()
     per_thread_define: str = ""
     legacy_define: str = ""
+    stand_in: str = ""
+    """The library of our own that is used where the vendor's is not there; a path below the package."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 
 const struct cu_api cubind_api = {
     .size = sizeof(struct cu_api),
+    .int_words = &cubind_int_words,
     .module_init = cubind_module_init,
     .library = cubind_library,
     .library_slot = cubind_library_slot,

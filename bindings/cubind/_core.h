@@ -144,6 +144,7 @@ typedef struct cu_library_spec {
     const char *override_env;      /* e.g. "CUBIND_DRIVER_LIBRARY": a path, and nothing else is tried */
     const char *hint;              /* what to do when it is not found */
     const char *resolver;          /* symbol that finds symbols by version (cuGetProcAddress_v2), or NULL */
+    const char *stand_in;          /* our own library where this one is missing, below the package; or NULL */
     const cu_symbol *symbols;
     uint16_t n_symbols;
     uint32_t abi; /* hash of the symbol list: two modules that share a table must agree */
@@ -243,10 +244,17 @@ enum cu_keep {                 /* how long a callback is kept when the call that
                CU_KEEP_FOREVER
 };
 
+/* What the word behind an int's header is for zero, one and two digits of 30 bits; found at import (_layout.c).  Where it is
+ * not known these are values that no int has. */
+typedef struct cu_int_words {
+    uint64_t zero, one, two;
+} cu_int_words;
+
 /* ---- the core's functions ------------------------------------------------------------------------------------------- */
 
 struct cu_api {
     uint32_t size; /* sizeof(struct cu_api) */
+    const cu_int_words *int_words;
     /* module: types, methods, lazily made attributes; `self` is the module object */
     int (*module_init)(cu_module *m, PyObject *self);
     /* libraries */
@@ -332,6 +340,7 @@ struct cu_api {
 
 #ifndef CUBIND_CORE_BUILD
 static const struct cu_api *cu; /* set by cu_import() in each generated module */
+static cu_int_words cu_words;
 static inline int cu_import(void) {
     PyObject *core = PyImport_ImportModule("cubind._core"); /* PyCapsule_Import itself imports the first name only */
     Py_XDECREF(core);
@@ -341,11 +350,14 @@ static inline int cu_import(void) {
         PyErr_SetString(PyExc_ImportError, "cubind: the extension modules are of different builds; reinstall cubind");
         return -1;
     }
+    cu_words = *cu->int_words;
     return 0;
 }
 #else
 extern const struct cu_api cubind_api;
+extern cu_int_words cubind_int_words;
 #define cu (&cubind_api)
+#define cu_words cubind_int_words
 #endif
 
 #include "_hot.h"

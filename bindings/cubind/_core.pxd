@@ -101,7 +101,7 @@ cdef extern from "_core.h" nogil:
     int cu_to_i64(PyObject *o, long long *out) noexcept
     int cu_to_u64(PyObject *o, unsigned long long *out) noexcept
     int cu_to_f64(PyObject *o, double *out) noexcept
-    int cu_to_enum(PyObject *o, int *out) noexcept
+    int cu_to_enum(PyObject *o, cu_module *m, int index, int *out) noexcept
     int cu_to_handle(PyObject *o, cu_module *m, int index, void **out) noexcept
     int cu_to_pointer(PyObject *o, cu_frame *fr, int writable, void **out) noexcept
     PyObject *cu_optional(PyObject *o) noexcept

@@ -4,7 +4,37 @@
 #ifndef CUBIND_HOT_H
 #define CUBIND_HOT_H
 
+/* The value of an int of at most 60 bits, not negative, without a call; 0 where it is another one.  `o` is an int, of whatever
+ * class. */
+static inline int cu_digits(PyObject *o, uint64_t *out) {
+    const char *behind = (const char *)o + sizeof(PyObject);
+    uint64_t word, digits;
+    uint32_t digit;
+    memcpy(&word, behind, sizeof word);
+    if (CU_LIKELY(word == cu_words.one)) {
+        memcpy(&digit, behind + sizeof word, sizeof digit);
+        *out = digit;
+        return 1;
+    }
+    if (word == cu_words.zero) {
+        *out = 0;
+        return 1;
+    }
+    if (word != cu_words.two) return 0;
+    memcpy(&digits, behind + sizeof word, sizeof digits);
+    *out = PY_BIG_ENDIAN ? digits >> 32 | (digits & UINT32_MAX) << 30 : (uint32_t)digits | digits >> 32 << 30;
+    return 1;
+}
+static inline int cu_quick(PyObject *o, uint64_t *out) {
+    return PyLong_CheckExact(o) && cu_digits(o, out);
+}
+
 static inline int cu_to_i32(PyObject *o, int *out) {
+    uint64_t quick;
+    if (CU_LIKELY(cu_quick(o, &quick) && quick <= INT32_MAX)) {
+        *out = (int)quick;
+        return 0;
+    }
     long v = PyLong_AsLong(o);
     if (CU_UNLIKELY(v == -1) && PyErr_Occurred()) {
         PyErr_Clear(); /* what is no int, or too large: one place words the error */
@@ -15,6 +45,11 @@ static inline int cu_to_i32(PyObject *o, int *out) {
     return 0;
 }
 static inline int cu_to_i64(PyObject *o, long long *out) {
+    uint64_t quick;
+    if (CU_LIKELY(cu_quick(o, &quick))) {
+        *out = (long long)quick;
+        return 0;
+    }
     long long v = PyLong_AsLongLong(o);
     if (CU_UNLIKELY(v == -1) && PyErr_Occurred()) {
         PyErr_Clear();
@@ -26,13 +61,23 @@ static inline int cu_to_i64(PyObject *o, long long *out) {
 /* An exact int that is an address or another 64-bit number; 0 otherwise.  PyLong_AsUnsignedLongLong takes six times as
  * long for what has more than 30 bits, which addresses have. */
 static inline int cu_plain_u64(PyObject *o, size_t *out) {
+    uint64_t quick;
     if (CU_UNLIKELY(!PyLong_CheckExact(o))) return 0;
+    if (CU_LIKELY(cu_digits(o, &quick))) {
+        *out = (size_t)quick;
+        return 1;
+    }
     *out = PyLong_AsSize_t(o);
     if (CU_LIKELY(*out != (size_t)-1)) return 1;
     PyErr_Clear();
     return 0;
 }
 static inline int cu_to_u32(PyObject *o, unsigned *out) {
+    uint64_t quick;
+    if (CU_LIKELY(cu_quick(o, &quick) && quick <= UINT32_MAX)) {
+        *out = (unsigned)quick;
+        return 0;
+    }
     if (CU_LIKELY(PyLong_CheckExact(o))) {
         unsigned long v = PyLong_AsUnsignedLong(o);
         if (CU_LIKELY(v <= UINT32_MAX)) {
@@ -70,7 +115,14 @@ static inline PyObject *cu_from_enum(cu_module *m, int index, int64_t value) {
     if (CU_LIKELY(i < e->n_dense && e->dense[i] != NULL)) return Py_NewRef(e->dense[i]);
     return cu->enum_member(m, index, value);
 }
-static inline int cu_to_enum(PyObject *o, int *out) { /* any 32-bit value, signed or not: enums are open */
+/* Any 32-bit value, signed or not: enums are open.  The usual argument is a member of the enum itself. */
+static inline int cu_to_enum(PyObject *o, cu_module *m, int index, int *out) {
+    uint64_t quick;
+    if (CU_LIKELY((PyObject *)Py_TYPE(o) == m->enums[index].type || PyLong_CheckExact(o)) && cu_digits(o, &quick) &&
+        quick <= UINT32_MAX) {
+        *out = (int)(unsigned)quick;
+        return 0;
+    }
     long long v = PyLong_AsLongLong(o);
     if (CU_UNLIKELY(v == -1) && PyErr_Occurred()) return -1;
     if (CU_UNLIKELY(v < INT32_MIN || v > (long long)UINT32_MAX)) return cu->overflow("enum", o);

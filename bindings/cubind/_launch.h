@@ -28,7 +28,13 @@ int cubind_pack_typed(cu_packer *p, PyObject *values, PyObject *types, Py_ssize_
 static inline int cu_pack_fast(cu_packer *p, Py_ssize_t i, PyObject *o, uint32_t size) {
     PyTypeObject *type = Py_TYPE(o);
     uint64_t *word = &p->words[i];
-    if (type == &PyLong_Type) {
+    uint64_t quick;
+    if (type == &PyLong_Type && cu_digits(o, &quick) && (size == 8 || (size == 4 && quick <= UINT32_MAX))) {
+        if (size == 8)
+            *word = quick;
+        else
+            *(uint32_t *)word = (uint32_t)quick;
+    } else if (type == &PyLong_Type) {
         int overflow;
         long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
         if (CU_UNLIKELY(overflow)) return 0;

@@ -363,7 +363,7 @@ cdef PyObject *x_cuCoredumpGetAttribute "x_cuCoredumpGetAttribute"(PyObject *m, 
     cdef int r
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[17], b): return NULL
-    if cu_to_enum(a[0], &c_attrib): return cu.bad_arg(&F[17], 0)
+    if cu_to_enum(a[0], &M, E_CUcoredumpSettings, &c_attrib): return cu.bad_arg(&F[17], 0)
     if T.cuCoredumpGetAttribute == NULL and cu.resolve(M.library, 17): return NULL
     if cu.tagged_room(&M, TAGS_CUcoredumpSettings, N_TAGS_CUcoredumpSettings, c_attrib, <size_t>CU_NO_ARRAY, fr, &t_value): return cu.bad_arg(&F[17], 0)
     with nogil: r = <int>T.cuCoredumpGetAttribute(<CUcoredumpSettings>c_attrib, t_value.data, &t_value.size)
@@ -384,7 +384,7 @@ cdef PyObject *x_cuCoredumpGetAttributeGlobal "x_cuCoredumpGetAttributeGlobal"(P
     cdef int r
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[18], b): return NULL
-    if cu_to_enum(a[0], &c_attrib): return cu.bad_arg(&F[18], 0)
+    if cu_to_enum(a[0], &M, E_CUcoredumpSettings, &c_attrib): return cu.bad_arg(&F[18], 0)
     if T.cuCoredumpGetAttributeGlobal == NULL and cu.resolve(M.library, 18): return NULL
     if cu.tagged_room(&M, TAGS_CUcoredumpSettings, N_TAGS_CUcoredumpSettings, c_attrib, <size_t>CU_NO_ARRAY, fr, &t_value): return cu.bad_arg(&F[18], 0)
     with nogil: r = <int>T.cuCoredumpGetAttributeGlobal(<CUcoredumpSettings>c_attrib, t_value.data, &t_value.size)
@@ -439,7 +439,7 @@ cdef PyObject *x_cuCoredumpSetAttribute "x_cuCoredumpSetAttribute"(PyObject *m, 
     cdef int r
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[21], b): return NULL
-    if cu_to_enum(a[0], &c_attrib): return cu.bad_arg(&F[21], 0)
+    if cu_to_enum(a[0], &M, E_CUcoredumpSettings, &c_attrib): return cu.bad_arg(&F[21], 0)
     if T.cuCoredumpSetAttribute == NULL and cu.resolve(M.library, 21): return NULL
     if cu.tagged_from(&M, TAGS_CUcoredumpSettings, N_TAGS_CUcoredumpSettings, c_attrib, a[1], fr, &t_value): return cu.bad_arg(&F[21], 1)
     with nogil: r = <int>T.cuCoredumpSetAttribute(<CUcoredumpSettings>c_attrib, t_value.data, &t_value.size)
@@ -460,7 +460,7 @@ cdef PyObject *x_cuCoredumpSetAttributeGlobal "x_cuCoredumpSetAttributeGlobal"(P
     cdef int r
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[22], b): return NULL
-    if cu_to_enum(a[0], &c_attrib): return cu.bad_arg(&F[22], 0)
+    if cu_to_enum(a[0], &M, E_CUcoredumpSettings, &c_attrib): return cu.bad_arg(&F[22], 0)
     if T.cuCoredumpSetAttributeGlobal == NULL and cu.resolve(M.library, 22): return NULL
     if cu.tagged_from(&M, TAGS_CUcoredumpSettings, N_TAGS_CUcoredumpSettings, c_attrib, a[1], fr, &t_value): return cu.bad_arg(&F[22], 1)
     with nogil: r = <int>T.cuCoredumpSetAttributeGlobal(<CUcoredumpSettings>c_attrib, t_value.data, &t_value.size)
@@ -656,7 +656,7 @@ cdef PyObject *f_cuCtxGetDevResource "f_cuCtxGetDevResource"(PyObject *m, PyObje
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[35], b): return NULL
     if cu_to_handle(a[0], &M, H_CUcontext, &c_hCtx): return cu.bad_arg(&F[35], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[35], 1)
+    if cu_to_enum(a[1], &M, E_CUdevResourceType, &c_type): return cu.bad_arg(&F[35], 1)
     if T.cuCtxGetDevResource == NULL and cu.resolve(M.library, 35): return NULL
     o_resource = cu.new_record(&M, R_CUdevResource_v1, &c_resource)
     if o_resource == NULL: return NULL
@@ -696,7 +696,7 @@ cdef PyObject *f_cuCtxGetExecAffinity "f_cuCtxGetExecAffinity"(PyObject *m, PyOb
     cdef int r
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[38], b): return NULL
-    if cu_to_enum(a[0], &c_type): return cu.bad_arg(&F[38], 0)
+    if cu_to_enum(a[0], &M, E_CUexecAffinityType, &c_type): return cu.bad_arg(&F[38], 0)
     if T.cuCtxGetExecAffinity == NULL and cu.resolve(M.library, 38): return NULL
     o_pExecAffinity = cu.new_record(&M, R_CUexecAffinityParam_v1, &c_pExecAffinity)
     if o_pExecAffinity == NULL: return NULL
@@ -735,7 +735,7 @@ cdef PyObject *f_cuCtxGetLimit "f_cuCtxGetLimit"(PyObject *m, PyObject *const *a
     cdef int r
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[41], b): return NULL
-    if cu_to_enum(a[0], &c_limit): return cu.bad_arg(&F[41], 0)
+    if cu_to_enum(a[0], &M, E_CUlimit, &c_limit): return cu.bad_arg(&F[41], 0)
     if T.cuCtxGetLimit == NULL and cu.resolve(M.library, 41): return NULL
     with nogil: r = <int>T.cuCtxGetLimit(&c_pvalue, <CUlimit>c_limit)
     if r != 0: return cu.raise_(&M, 41, r)
@@ -820,7 +820,7 @@ cdef PyObject *f_cuCtxSetCacheConfig "f_cuCtxSetCacheConfig"(PyObject *m, PyObje
     cdef int r
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[48], b): return NULL
-    if cu_to_enum(a[0], &c_config): return cu.bad_arg(&F[48], 0)
+    if cu_to_enum(a[0], &M, E_CUfunc_cache, &c_config): return cu.bad_arg(&F[48], 0)
     if T.cuCtxSetCacheConfig == NULL and cu.resolve(M.library, 48): return NULL
     with nogil: r = <int>T.cuCtxSetCacheConfig(<CUfunc_cache>c_config)
     if r != 0: return cu.raise_(&M, 48, r)
@@ -857,7 +857,7 @@ cdef PyObject *f_cuCtxSetLimit "f_cuCtxSetLimit"(PyObject *m, PyObject *const *a
     cdef int r
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[51], b): return NULL
-    if cu_to_enum(a[0], &c_limit): return cu.bad_arg(&F[51], 0)
+    if cu_to_enum(a[0], &M, E_CUlimit, &c_limit): return cu.bad_arg(&F[51], 0)
     if cu_to_u64(a[1], &c_value): return cu.bad_arg(&F[51], 1)
     if T.cuCtxSetLimit == NULL and cu.resolve(M.library, 51): return NULL
     with nogil: r = <int>T.cuCtxSetLimit(<CUlimit>c_limit, <size_t>c_value)
@@ -870,7 +870,7 @@ cdef PyObject *f_cuCtxSetSharedMemConfig "f_cuCtxSetSharedMemConfig"(PyObject *m
     cdef int r
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[52], b): return NULL
-    if cu_to_enum(a[0], &c_config): return cu.bad_arg(&F[52], 0)
+    if cu_to_enum(a[0], &M, E_CUsharedconfig, &c_config): return cu.bad_arg(&F[52], 0)
     if T.cuCtxSetSharedMemConfig == NULL and cu.resolve(M.library, 52): return NULL
     with nogil: r = <int>T.cuCtxSetSharedMemConfig(<CUsharedconfig>c_config)
     if r != 0: return cu.raise_(&M, 52, r)
@@ -1096,7 +1096,7 @@ cdef PyObject *f_cuDeviceGetAttribute "f_cuDeviceGetAttribute"(PyObject *m, PyOb
     cdef int r
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[64], b): return NULL
-    if cu_to_enum(a[0], &c_attrib): return cu.bad_arg(&F[64], 0)
+    if cu_to_enum(a[0], &M, E_CUdevice_attribute, &c_attrib): return cu.bad_arg(&F[64], 0)
     if cu_to_i32(a[1], &c_dev): return cu.bad_arg(&F[64], 1)
     if T.cuDeviceGetAttribute == NULL and cu.resolve(M.library, 64): return NULL
     r = <int>T.cuDeviceGetAttribute(&c_pi, <CUdevice_attribute>c_attrib, <CUdevice>c_dev)
@@ -1196,7 +1196,7 @@ cdef PyObject *f_cuDeviceGetDevResource "f_cuDeviceGetDevResource"(PyObject *m, 
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[70], b): return NULL
     if cu_to_i32(a[0], &c_device): return cu.bad_arg(&F[70], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[70], 1)
+    if cu_to_enum(a[1], &M, E_CUdevResourceType, &c_type): return cu.bad_arg(&F[70], 1)
     if T.cuDeviceGetDevResource == NULL and cu.resolve(M.library, 70): return NULL
     o_resource = cu.new_record(&M, R_CUdevResource_v1, &c_resource)
     if o_resource == NULL: return NULL
@@ -1212,7 +1212,7 @@ cdef PyObject *f_cuDeviceGetExecAffinitySupport "f_cuDeviceGetExecAffinitySuppor
     cdef int r
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[71], b): return NULL
-    if cu_to_enum(a[0], &c_type): return cu.bad_arg(&F[71], 0)
+    if cu_to_enum(a[0], &M, E_CUexecAffinityType, &c_type): return cu.bad_arg(&F[71], 0)
     if cu_to_i32(a[1], &c_dev): return cu.bad_arg(&F[71], 1)
     if T.cuDeviceGetExecAffinitySupport == NULL and cu.resolve(M.library, 71): return NULL
     with nogil: r = <int>T.cuDeviceGetExecAffinitySupport(&c_pi, <CUexecAffinityType>c_type, <CUdevice>c_dev)
@@ -1244,7 +1244,7 @@ cdef PyObject *x_cuDeviceGetGraphMemAttribute "x_cuDeviceGetGraphMemAttribute"(P
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[73], b): return NULL
     if cu_to_i32(a[0], &c_device): return cu.bad_arg(&F[73], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[73], 1)
+    if cu_to_enum(a[1], &M, E_CUgraphMem_attribute, &c_attr): return cu.bad_arg(&F[73], 1)
     if T.cuDeviceGetGraphMemAttribute == NULL and cu.resolve(M.library, 73): return NULL
     if cu.tagged_room(&M, TAGS_CUgraphMem_attribute, N_TAGS_CUgraphMem_attribute, c_attr, <size_t>CU_NO_ARRAY, fr, &t_value): return cu.bad_arg(&F[73], 1)
     with nogil: r = <int>T.cuDeviceGetGraphMemAttribute(<CUdevice>c_device, <CUgraphMem_attribute>c_attr, t_value.data)
@@ -1408,7 +1408,7 @@ cdef PyObject *f_cuDeviceGetP2PAttribute "f_cuDeviceGetP2PAttribute"(PyObject *m
     cdef int r
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[80], b): return NULL
-    if cu_to_enum(a[0], &c_attrib): return cu.bad_arg(&F[80], 0)
+    if cu_to_enum(a[0], &M, E_CUdevice_P2PAttribute, &c_attrib): return cu.bad_arg(&F[80], 0)
     if cu_to_i32(a[1], &c_srcDevice): return cu.bad_arg(&F[80], 1)
     if cu_to_i32(a[2], &c_dstDevice): return cu.bad_arg(&F[80], 2)
     if T.cuDeviceGetP2PAttribute == NULL and cu.resolve(M.library, 80): return NULL
@@ -1466,7 +1466,7 @@ cdef PyObject *f_cuDeviceGetTexture1DLinearMaxWidth "f_cuDeviceGetTexture1DLinea
     cdef int r
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[83], b): return NULL
-    if cu_to_enum(a[0], &c_format): return cu.bad_arg(&F[83], 0)
+    if cu_to_enum(a[0], &M, E_CUarray_format, &c_format): return cu.bad_arg(&F[83], 0)
     if cu_to_u32(a[1], &c_numChannels): return cu.bad_arg(&F[83], 1)
     if cu_to_i32(a[2], &c_dev): return cu.bad_arg(&F[83], 2)
     if T.cuDeviceGetTexture1DLinearMaxWidth == NULL and cu.resolve(M.library, 83): return NULL
@@ -1598,7 +1598,7 @@ cdef PyObject *x_cuDeviceSetGraphMemAttribute "x_cuDeviceSetGraphMemAttribute"(P
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[92], b): return NULL
     if cu_to_i32(a[0], &c_device): return cu.bad_arg(&F[92], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[92], 1)
+    if cu_to_enum(a[1], &M, E_CUgraphMem_attribute, &c_attr): return cu.bad_arg(&F[92], 1)
     if T.cuDeviceSetGraphMemAttribute == NULL and cu.resolve(M.library, 92): return NULL
     if cu.tagged_from(&M, TAGS_CUgraphMem_attribute, N_TAGS_CUgraphMem_attribute, c_attr, a[2], fr, &t_value): return cu.bad_arg(&F[92], 2)
     with nogil: r = <int>T.cuDeviceSetGraphMemAttribute(<CUdevice>c_device, <CUgraphMem_attribute>c_attr, t_value.data)
@@ -2027,8 +2027,8 @@ cdef PyObject *f_cuFlushGPUDirectRDMAWrites "f_cuFlushGPUDirectRDMAWrites"(PyObj
     cdef int r
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[117], b): return NULL
-    if cu_to_enum(a[0], &c_target): return cu.bad_arg(&F[117], 0)
-    if cu_to_enum(a[1], &c_scope): return cu.bad_arg(&F[117], 1)
+    if cu_to_enum(a[0], &M, E_CUflushGPUDirectRDMAWritesTarget, &c_target): return cu.bad_arg(&F[117], 0)
+    if cu_to_enum(a[1], &M, E_CUflushGPUDirectRDMAWritesScope, &c_scope): return cu.bad_arg(&F[117], 1)
     if T.cuFlushGPUDirectRDMAWrites == NULL and cu.resolve(M.library, 117): return NULL
     with nogil: r = <int>T.cuFlushGPUDirectRDMAWrites(<CUflushGPUDirectRDMAWritesTarget>c_target, <CUflushGPUDirectRDMAWritesScope>c_scope)
     if r != 0: return cu.raise_(&M, 117, r)
@@ -2042,7 +2042,7 @@ cdef PyObject *f_cuFuncGetAttribute "f_cuFuncGetAttribute"(PyObject *m, PyObject
     cdef int r
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[118], b): return NULL
-    if cu_to_enum(a[0], &c_attrib): return cu.bad_arg(&F[118], 0)
+    if cu_to_enum(a[0], &M, E_CUfunction_attribute, &c_attrib): return cu.bad_arg(&F[118], 0)
     if cu_to_handle(a[1], &M, H_CUfunction, &c_hfunc): return cu.bad_arg(&F[118], 1)
     if T.cuFuncGetAttribute == NULL and cu.resolve(M.library, 118): return NULL
     with nogil: r = <int>T.cuFuncGetAttribute(&c_pi, <CUfunction_attribute>c_attrib, <CUfunction>c_hfunc)
@@ -2141,7 +2141,7 @@ cdef PyObject *f_cuFuncSetAttribute "f_cuFuncSetAttribute"(PyObject *m, PyObject
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[125], b): return NULL
     if cu_to_handle(a[0], &M, H_CUfunction, &c_hfunc): return cu.bad_arg(&F[125], 0)
-    if cu_to_enum(a[1], &c_attrib): return cu.bad_arg(&F[125], 1)
+    if cu_to_enum(a[1], &M, E_CUfunction_attribute, &c_attrib): return cu.bad_arg(&F[125], 1)
     if cu_to_i32(a[2], &c_value): return cu.bad_arg(&F[125], 2)
     if T.cuFuncSetAttribute == NULL and cu.resolve(M.library, 125): return NULL
     with nogil: r = <int>T.cuFuncSetAttribute(<CUfunction>c_hfunc, <CUfunction_attribute>c_attrib, <int>c_value)
@@ -2174,7 +2174,7 @@ cdef PyObject *f_cuFuncSetCacheConfig "f_cuFuncSetCacheConfig"(PyObject *m, PyOb
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[127], b): return NULL
     if cu_to_handle(a[0], &M, H_CUfunction, &c_hfunc): return cu.bad_arg(&F[127], 0)
-    if cu_to_enum(a[1], &c_config): return cu.bad_arg(&F[127], 1)
+    if cu_to_enum(a[1], &M, E_CUfunc_cache, &c_config): return cu.bad_arg(&F[127], 1)
     if T.cuFuncSetCacheConfig == NULL and cu.resolve(M.library, 127): return NULL
     with nogil: r = <int>T.cuFuncSetCacheConfig(<CUfunction>c_hfunc, <CUfunc_cache>c_config)
     if r != 0: return cu.raise_(&M, 127, r)
@@ -2188,7 +2188,7 @@ cdef PyObject *f_cuFuncSetSharedMemConfig "f_cuFuncSetSharedMemConfig"(PyObject 
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[128], b): return NULL
     if cu_to_handle(a[0], &M, H_CUfunction, &c_hfunc): return cu.bad_arg(&F[128], 0)
-    if cu_to_enum(a[1], &c_config): return cu.bad_arg(&F[128], 1)
+    if cu_to_enum(a[1], &M, E_CUsharedconfig, &c_config): return cu.bad_arg(&F[128], 1)
     if T.cuFuncSetSharedMemConfig == NULL and cu.resolve(M.library, 128): return NULL
     with nogil: r = <int>T.cuFuncSetSharedMemConfig(<CUfunction>c_hfunc, <CUsharedconfig>c_config)
     if r != 0: return cu.raise_(&M, 128, r)
@@ -2234,7 +2234,7 @@ cdef PyObject *x_cuGLGetDevices_v2 "x_cuGLGetDevices_v2"(PyObject *m, PyObject *
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[131], b): return NULL
     if cu_to_u32(a[0], &c_cudaDeviceCount): return cu.bad_arg(&F[131], 0)
-    if cu_to_enum(a[1], &c_deviceList): return cu.bad_arg(&F[131], 1)
+    if cu_to_enum(a[1], &M, E_CUGLDeviceList, &c_deviceList): return cu.bad_arg(&F[131], 1)
     if T.cuGLGetDevices_v2 == NULL and cu.resolve(M.library, 131): return NULL
     n_pCudaDevices = <size_t>(c_cudaDeviceCount)
     if cu_room(fr, <long long>(n_pCudaDevices), sizeof(CUdevice), &c_pCudaDevices): return NULL
@@ -2366,7 +2366,7 @@ cdef PyObject *f_cuGetErrorName "f_cuGetErrorName"(PyObject *m, PyObject *const 
     cdef int r
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[140], b): return NULL
-    if cu_to_enum(a[0], &c_error): return cu.bad_arg(&F[140], 0)
+    if cu_to_enum(a[0], &M, E_CUresult, &c_error): return cu.bad_arg(&F[140], 0)
     if T.cuGetErrorName == NULL and cu.resolve(M.library, 140): return NULL
     r = <int>T.cuGetErrorName(<CUresult>c_error, &c_pStr)
     if r != 0: return cu.raise_(&M, 140, r)
@@ -2379,7 +2379,7 @@ cdef PyObject *f_cuGetErrorString "f_cuGetErrorString"(PyObject *m, PyObject *co
     cdef int r
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[141], b): return NULL
-    if cu_to_enum(a[0], &c_error): return cu.bad_arg(&F[141], 0)
+    if cu_to_enum(a[0], &M, E_CUresult, &c_error): return cu.bad_arg(&F[141], 0)
     if T.cuGetErrorString == NULL and cu.resolve(M.library, 141): return NULL
     r = <int>T.cuGetErrorString(<CUresult>c_error, &c_pStr)
     if r != 0: return cu.raise_(&M, 141, r)
@@ -3594,7 +3594,7 @@ cdef PyObject *f_cuGraphKernelNodeGetAttribute "f_cuGraphKernelNodeGetAttribute"
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[202], b): return NULL
     if cu_to_handle(a[0], &M, H_CUgraphNode, &c_hNode): return cu.bad_arg(&F[202], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[202], 1)
+    if cu_to_enum(a[1], &M, E_CUlaunchAttributeID, &c_attr): return cu.bad_arg(&F[202], 1)
     if T.cuGraphKernelNodeGetAttribute == NULL and cu.resolve(M.library, 202): return NULL
     o_value_out = cu.new_record(&M, R_CUlaunchAttributeValue, &c_value_out)
     if o_value_out == NULL: return NULL
@@ -3627,7 +3627,7 @@ cdef PyObject *f_cuGraphKernelNodeSetAttribute "f_cuGraphKernelNodeSetAttribute"
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[204], b): return NULL
     if cu_to_handle(a[0], &M, H_CUgraphNode, &c_hNode): return cu.bad_arg(&F[204], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[204], 1)
+    if cu_to_enum(a[1], &M, E_CUlaunchAttributeID, &c_attr): return cu.bad_arg(&F[204], 1)
     if cu.record_arg(a[2], &M, R_CUlaunchAttributeValue, 1, &c_value): return cu.bad_arg(&F[204], 2)
     if T.cuGraphKernelNodeSetAttribute == NULL and cu.resolve(M.library, 204): return NULL
     with nogil: r = <int>T.cuGraphKernelNodeSetAttribute(<CUgraphNode>c_hNode, <CUkernelNodeAttrID>c_attr, <const CUkernelNodeAttrValue *>c_value)
@@ -4307,7 +4307,7 @@ cdef PyObject *f_cuGreenCtxGetDevResource "f_cuGreenCtxGetDevResource"(PyObject 
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[244], b): return NULL
     if cu_to_handle(a[0], &M, H_CUgreenCtx, &c_hCtx): return cu.bad_arg(&F[244], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[244], 1)
+    if cu_to_enum(a[1], &M, E_CUdevResourceType, &c_type): return cu.bad_arg(&F[244], 1)
     if T.cuGreenCtxGetDevResource == NULL and cu.resolve(M.library, 244): return NULL
     o_resource = cu.new_record(&M, R_CUdevResource_v1, &c_resource)
     if o_resource == NULL: return NULL
@@ -4492,7 +4492,7 @@ cdef PyObject *f_cuKernelGetAttribute "f_cuKernelGetAttribute"(PyObject *m, PyOb
     cdef int r
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[257], b): return NULL
-    if cu_to_enum(a[0], &c_attrib): return cu.bad_arg(&F[257], 0)
+    if cu_to_enum(a[0], &M, E_CUfunction_attribute, &c_attrib): return cu.bad_arg(&F[257], 0)
     if cu_to_handle(a[1], &M, H_CUkernel, &c_kernel): return cu.bad_arg(&F[257], 1)
     if cu_to_i32(a[2], &c_dev): return cu.bad_arg(&F[257], 2)
     if T.cuKernelGetAttribute == NULL and cu.resolve(M.library, 257): return NULL
@@ -4580,7 +4580,7 @@ cdef PyObject *f_cuKernelSetAttribute "f_cuKernelSetAttribute"(PyObject *m, PyOb
     cdef int r
     if n != 4 or kw != NULL:
         if cu.args(&a, n, kw, &F[263], b): return NULL
-    if cu_to_enum(a[0], &c_attrib): return cu.bad_arg(&F[263], 0)
+    if cu_to_enum(a[0], &M, E_CUfunction_attribute, &c_attrib): return cu.bad_arg(&F[263], 0)
     if cu_to_i32(a[1], &c_val): return cu.bad_arg(&F[263], 1)
     if cu_to_handle(a[2], &M, H_CUkernel, &c_kernel): return cu.bad_arg(&F[263], 2)
     if cu_to_i32(a[3], &c_dev): return cu.bad_arg(&F[263], 3)
@@ -4598,7 +4598,7 @@ cdef PyObject *f_cuKernelSetCacheConfig "f_cuKernelSetCacheConfig"(PyObject *m, 
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[264], b): return NULL
     if cu_to_handle(a[0], &M, H_CUkernel, &c_kernel): return cu.bad_arg(&F[264], 0)
-    if cu_to_enum(a[1], &c_config): return cu.bad_arg(&F[264], 1)
+    if cu_to_enum(a[1], &M, E_CUfunc_cache, &c_config): return cu.bad_arg(&F[264], 1)
     if cu_to_i32(a[2], &c_dev): return cu.bad_arg(&F[264], 2)
     if T.cuKernelSetCacheConfig == NULL and cu.resolve(M.library, 264): return NULL
     with nogil: r = <int>T.cuKernelSetCacheConfig(<CUkernel>c_kernel, <CUfunc_cache>c_config, <CUdevice>c_dev)
@@ -5046,7 +5046,7 @@ cdef PyObject *x_cuLinkAddData_v2 "x_cuLinkAddData_v2"(PyObject *m, PyObject *co
     if n != 8 or kw != NULL:
         if cu.args(&a, n, kw, &F[284], b): return NULL
     if cu_to_handle(a[0], &M, H_CUlinkState, &c_state): return cu.bad_arg(&F[284], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[284], 1)
+    if cu_to_enum(a[1], &M, E_CUjitInputType, &c_type): return cu.bad_arg(&F[284], 1)
     if cu_to_pointer(a[2], fr, 0, &c_data): return cu.bad_arg(&F[284], 2)
     if cu_to_u64(a[3], &c_size): return cu.bad_arg(&F[284], 3)
     if cu.string(a[4], 1, &c_name): return cu.bad_arg(&F[284], 4)
@@ -5081,7 +5081,7 @@ cdef PyObject *x_cuLinkAddFile_v2 "x_cuLinkAddFile_v2"(PyObject *m, PyObject *co
     if n != 6 or kw != NULL:
         if cu.args(&a, n, kw, &F[285], b): return NULL
     if cu_to_handle(a[0], &M, H_CUlinkState, &c_state): return cu.bad_arg(&F[285], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[285], 1)
+    if cu_to_enum(a[1], &M, E_CUjitInputType, &c_type): return cu.bad_arg(&F[285], 1)
     if cu.string(a[2], 1, &c_path): return cu.bad_arg(&F[285], 2)
     if cu.array(a[4], &M, cu_t(CU_ENUM, E_CUjit_option), fr, &c_options, &n_options): return cu.bad_arg(&F[285], 4)
     if cu.array(a[5], &M, cu_t(CU_PTR, -1), fr, &c_optionValues, &n_optionValues): return cu.bad_arg(&F[285], 5)
@@ -5263,7 +5263,7 @@ cdef PyObject *x_cuLogicalEndpointExport "x_cuLogicalEndpointExport"(PyObject *m
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[294], b): return NULL
     if cu_to_u32(a[0], &c_leId): return cu.bad_arg(&F[294], 0)
-    if cu_to_enum(a[1], &c_handleType): return cu.bad_arg(&F[294], 1)
+    if cu_to_enum(a[1], &M, E_CUlogicalEndpointIpcHandleType, &c_handleType): return cu.bad_arg(&F[294], 1)
     if T.cuLogicalEndpointExport == NULL and cu.resolve(M.library, 294): return NULL
     if cu.tagged_room(&M, TAGS_CUlogicalEndpointIpcHandleType, N_TAGS_CUlogicalEndpointIpcHandleType, c_handleType, <size_t>CU_NO_ARRAY, fr, &t_handle): return cu.bad_arg(&F[294], 1)
     with nogil: r = <int>T.cuLogicalEndpointExport(t_handle.data, <CUlogicalEndpointId>c_leId, <CUlogicalEndpointIpcHandleType>c_handleType)
@@ -5331,7 +5331,7 @@ cdef PyObject *x_cuLogicalEndpointImport "x_cuLogicalEndpointImport"(PyObject *m
         if cu.args(&a, n, kw, &F[298], b): return NULL
     if cu_to_u32(a[0], &c_leId): return cu.bad_arg(&F[298], 0)
     if cu_to_pointer(a[1], fr, 0, &c_handle): return cu.bad_arg(&F[298], 1)
-    if cu_to_enum(a[2], &c_handleType): return cu.bad_arg(&F[298], 2)
+    if cu_to_enum(a[2], &M, E_CUlogicalEndpointIpcHandleType, &c_handleType): return cu.bad_arg(&F[298], 2)
     if T.cuLogicalEndpointImport == NULL and cu.resolve(M.library, 298): return NULL
     with nogil: r = <int>T.cuLogicalEndpointImport(<CUlogicalEndpointId>c_leId, <const void *>c_handle, <CUlogicalEndpointIpcHandleType>c_handleType)
     if r != 0: return cu.raise_(&M, 298, r)
@@ -5525,7 +5525,7 @@ cdef PyObject *f_cuMemAdvise_v2 "f_cuMemAdvise_v2"(PyObject *m, PyObject *const 
         if cu.args(&a, n, kw, &F[308], b): return NULL
     if cu_to_u64(a[0], &c_devPtr): return cu.bad_arg(&F[308], 0)
     if cu_to_u64(a[1], &c_count): return cu.bad_arg(&F[308], 1)
-    if cu_to_enum(a[2], &c_advice): return cu.bad_arg(&F[308], 2)
+    if cu_to_enum(a[2], &M, E_CUmem_advise, &c_advice): return cu.bad_arg(&F[308], 2)
     if cu.record_arg(a[3], &M, R_CUmemLocation_v1, 0, &c_location): return cu.bad_arg(&F[308], 3)
     if T.cuMemAdvise_v2 == NULL and cu.resolve(M.library, 308): return NULL
     with nogil: r = <int>T.cuMemAdvise_v2(<CUdeviceptr>c_devPtr, <size_t>c_count, <CUmem_advise>c_advice, (<CUmemLocation *>c_location)[0])
@@ -5754,7 +5754,7 @@ cdef PyObject *x_cuMemExportToShareableHandle "x_cuMemExportToShareableHandle"(P
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[319], b): return NULL
     if cu_to_u64(a[0], &c_handle): return cu.bad_arg(&F[319], 0)
-    if cu_to_enum(a[1], &c_handleType): return cu.bad_arg(&F[319], 1)
+    if cu_to_enum(a[1], &M, E_CUmemAllocationHandleType, &c_handleType): return cu.bad_arg(&F[319], 1)
     if cu_to_u64(a[2], &c_flags): return cu.bad_arg(&F[319], 2)
     if T.cuMemExportToShareableHandle == NULL and cu.resolve(M.library, 319): return NULL
     if cu.tagged_room(&M, TAGS_CUmemAllocationHandleType, N_TAGS_CUmemAllocationHandleType, c_handleType, <size_t>CU_NO_ARRAY, fr, &t_shareableHandle): return cu.bad_arg(&F[319], 1)
@@ -5855,7 +5855,7 @@ cdef PyObject *f_cuMemGetAllocationGranularity "f_cuMemGetAllocationGranularity"
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[325], b): return NULL
     if cu.record_arg(a[0], &M, R_CUmemAllocationProp_v1, 1, &c_prop): return cu.bad_arg(&F[325], 0)
-    if cu_to_enum(a[1], &c_option): return cu.bad_arg(&F[325], 1)
+    if cu_to_enum(a[1], &M, E_CUmemAllocationGranularity_flags, &c_option): return cu.bad_arg(&F[325], 1)
     if T.cuMemGetAllocationGranularity == NULL and cu.resolve(M.library, 325): return NULL
     with nogil: r = <int>T.cuMemGetAllocationGranularity(&c_granularity, <const CUmemAllocationProp *>c_prop, <CUmemAllocationGranularity_flags>c_option)
     if r != 0: return cu.raise_(&M, 325, r)
@@ -5886,7 +5886,7 @@ cdef PyObject *f_cuMemGetDefaultMemPool "f_cuMemGetDefaultMemPool"(PyObject *m, 
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[327], b): return NULL
     if cu.record_arg(a[0], &M, R_CUmemLocation_v1, 1, &c_location): return cu.bad_arg(&F[327], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[327], 1)
+    if cu_to_enum(a[1], &M, E_CUmemAllocationType, &c_type): return cu.bad_arg(&F[327], 1)
     if T.cuMemGetDefaultMemPool == NULL and cu.resolve(M.library, 327): return NULL
     with nogil: r = <int>T.cuMemGetDefaultMemPool(&c_pool_out, <CUmemLocation *>c_location, <CUmemAllocationType>c_type)
     if r != 0: return cu.raise_(&M, 327, r)
@@ -5904,7 +5904,7 @@ cdef PyObject *x_cuMemGetHandleForAddressRange "x_cuMemGetHandleForAddressRange"
         if cu.args(&a, n, kw, &F[328], b): return NULL
     if cu_to_u64(a[0], &c_dptr): return cu.bad_arg(&F[328], 0)
     if cu_to_u64(a[1], &c_size): return cu.bad_arg(&F[328], 1)
-    if cu_to_enum(a[2], &c_handleType): return cu.bad_arg(&F[328], 2)
+    if cu_to_enum(a[2], &M, E_CUmemRangeHandleType, &c_handleType): return cu.bad_arg(&F[328], 2)
     if cu_to_u64(a[3], &c_flags): return cu.bad_arg(&F[328], 3)
     if T.cuMemGetHandleForAddressRange == NULL and cu.resolve(M.library, 328): return NULL
     if cu.tagged_room(&M, TAGS_CUmemRangeHandleType, N_TAGS_CUmemRangeHandleType, c_handleType, <size_t>CU_NO_ARRAY, fr, &t_handle): return cu.bad_arg(&F[328], 2)
@@ -5972,7 +5972,7 @@ cdef PyObject *f_cuMemGetMemPool "f_cuMemGetMemPool"(PyObject *m, PyObject *cons
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[331], b): return NULL
     if cu.record_arg(a[0], &M, R_CUmemLocation_v1, 1, &c_location): return cu.bad_arg(&F[331], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[331], 1)
+    if cu_to_enum(a[1], &M, E_CUmemAllocationType, &c_type): return cu.bad_arg(&F[331], 1)
     if T.cuMemGetMemPool == NULL and cu.resolve(M.library, 331): return NULL
     with nogil: r = <int>T.cuMemGetMemPool(&c_pool, <CUmemLocation *>c_location, <CUmemAllocationType>c_type)
     if r != 0: return cu.raise_(&M, 331, r)
@@ -6086,7 +6086,7 @@ cdef PyObject *x_cuMemImportFromShareableHandle "x_cuMemImportFromShareableHandl
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[337], b): return NULL
     if cu_to_pointer(a[0], fr, 0, &c_osHandle): return cu.bad_arg(&F[337], 0)
-    if cu_to_enum(a[1], &c_shHandleType): return cu.bad_arg(&F[337], 1)
+    if cu_to_enum(a[1], &M, E_CUmemAllocationHandleType, &c_shHandleType): return cu.bad_arg(&F[337], 1)
     if T.cuMemImportFromShareableHandle == NULL and cu.resolve(M.library, 337): return NULL
     with nogil: r = <int>T.cuMemImportFromShareableHandle(&c_handle, <void *>c_osHandle, <CUmemAllocationHandleType>c_shHandleType)
     if r != 0: return cu.raise_(&M, 337, r)
@@ -6196,7 +6196,7 @@ cdef PyObject *x_cuMemPoolExportToShareableHandle "x_cuMemPoolExportToShareableH
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[343], b): return NULL
     if cu_to_handle(a[0], &M, H_CUmemoryPool, &c_pool): return cu.bad_arg(&F[343], 0)
-    if cu_to_enum(a[1], &c_handleType): return cu.bad_arg(&F[343], 1)
+    if cu_to_enum(a[1], &M, E_CUmemAllocationHandleType, &c_handleType): return cu.bad_arg(&F[343], 1)
     if cu_to_u64(a[2], &c_flags): return cu.bad_arg(&F[343], 2)
     if T.cuMemPoolExportToShareableHandle == NULL and cu.resolve(M.library, 343): return NULL
     if cu.tagged_room(&M, TAGS_CUmemAllocationHandleType, N_TAGS_CUmemAllocationHandleType, c_handleType, <size_t>CU_NO_ARRAY, fr, &t_handle_out): return cu.bad_arg(&F[343], 1)
@@ -6235,7 +6235,7 @@ cdef PyObject *x_cuMemPoolGetAttribute "x_cuMemPoolGetAttribute"(PyObject *m, Py
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[345], b): return NULL
     if cu_to_handle(a[0], &M, H_CUmemoryPool, &c_pool): return cu.bad_arg(&F[345], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[345], 1)
+    if cu_to_enum(a[1], &M, E_CUmemPool_attribute, &c_attr): return cu.bad_arg(&F[345], 1)
     if T.cuMemPoolGetAttribute == NULL and cu.resolve(M.library, 345): return NULL
     if cu.tagged_room(&M, TAGS_CUmemPool_attribute, N_TAGS_CUmemPool_attribute, c_attr, <size_t>CU_NO_ARRAY, fr, &t_value): return cu.bad_arg(&F[345], 1)
     with nogil: r = <int>T.cuMemPoolGetAttribute(<CUmemoryPool>c_pool, <CUmemPool_attribute>c_attr, t_value.data)
@@ -6259,7 +6259,7 @@ cdef PyObject *x_cuMemPoolImportFromShareableHandle "x_cuMemPoolImportFromSharea
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[346], b): return NULL
     if cu_to_pointer(a[0], fr, 0, &c_handle): return cu.bad_arg(&F[346], 0)
-    if cu_to_enum(a[1], &c_handleType): return cu.bad_arg(&F[346], 1)
+    if cu_to_enum(a[1], &M, E_CUmemAllocationHandleType, &c_handleType): return cu.bad_arg(&F[346], 1)
     if cu_to_u64(a[2], &c_flags): return cu.bad_arg(&F[346], 2)
     if T.cuMemPoolImportFromShareableHandle == NULL and cu.resolve(M.library, 346): return NULL
     with nogil: r = <int>T.cuMemPoolImportFromShareableHandle(&c_pool_out, <void *>c_handle, <CUmemAllocationHandleType>c_handleType, <unsigned long long>c_flags)
@@ -6323,7 +6323,7 @@ cdef PyObject *x_cuMemPoolSetAttribute "x_cuMemPoolSetAttribute"(PyObject *m, Py
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[349], b): return NULL
     if cu_to_handle(a[0], &M, H_CUmemoryPool, &c_pool): return cu.bad_arg(&F[349], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[349], 1)
+    if cu_to_enum(a[1], &M, E_CUmemPool_attribute, &c_attr): return cu.bad_arg(&F[349], 1)
     if T.cuMemPoolSetAttribute == NULL and cu.resolve(M.library, 349): return NULL
     if cu.tagged_from(&M, TAGS_CUmemPool_attribute, N_TAGS_CUmemPool_attribute, c_attr, a[2], fr, &t_value): return cu.bad_arg(&F[349], 2)
     with nogil: r = <int>T.cuMemPoolSetAttribute(<CUmemoryPool>c_pool, <CUmemPool_attribute>c_attr, t_value.data)
@@ -6423,7 +6423,7 @@ cdef PyObject *x_cuMemRangeGetAttribute "x_cuMemRangeGetAttribute"(PyObject *m, 
     if n != 4 or kw != NULL:
         if cu.args(&a, n, kw, &F[353], b): return NULL
     if cu_to_u64(a[0], &c_dataSize): return cu.bad_arg(&F[353], 0)
-    if cu_to_enum(a[1], &c_attribute): return cu.bad_arg(&F[353], 1)
+    if cu_to_enum(a[1], &M, E_CUmem_range_attribute, &c_attribute): return cu.bad_arg(&F[353], 1)
     if cu_to_u64(a[2], &c_devPtr): return cu.bad_arg(&F[353], 2)
     if cu_to_u64(a[3], &c_count): return cu.bad_arg(&F[353], 3)
     if T.cuMemRangeGetAttribute == NULL and cu.resolve(M.library, 353): return NULL
@@ -6542,7 +6542,7 @@ cdef PyObject *f_cuMemSetMemPool "f_cuMemSetMemPool"(PyObject *m, PyObject *cons
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[358], b): return NULL
     if cu.record_arg(a[0], &M, R_CUmemLocation_v1, 1, &c_location): return cu.bad_arg(&F[358], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[358], 1)
+    if cu_to_enum(a[1], &M, E_CUmemAllocationType, &c_type): return cu.bad_arg(&F[358], 1)
     if cu_to_handle(a[2], &M, H_CUmemoryPool, &c_pool): return cu.bad_arg(&F[358], 2)
     if T.cuMemSetMemPool == NULL and cu.resolve(M.library, 358): return NULL
     with nogil: r = <int>T.cuMemSetMemPool(<CUmemLocation *>c_location, <CUmemAllocationType>c_type, <CUmemoryPool>c_pool)
@@ -7761,7 +7761,7 @@ cdef PyObject *f_cuMulticastGetGranularity "f_cuMulticastGetGranularity"(PyObjec
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[423], b): return NULL
     if cu.record_arg(a[0], &M, R_CUmulticastObjectProp_v1, 1, &c_prop): return cu.bad_arg(&F[423], 0)
-    if cu_to_enum(a[1], &c_option): return cu.bad_arg(&F[423], 1)
+    if cu_to_enum(a[1], &M, E_CUmulticastGranularity_flags, &c_option): return cu.bad_arg(&F[423], 1)
     if T.cuMulticastGetGranularity == NULL and cu.resolve(M.library, 423): return NULL
     with nogil: r = <int>T.cuMulticastGetGranularity(&c_granularity, <const CUmulticastObjectProp *>c_prop, <CUmulticastGranularity_flags>c_option)
     if r != 0: return cu.raise_(&M, 423, r)
@@ -8019,7 +8019,7 @@ cdef PyObject *x_cuPointerGetAttribute "x_cuPointerGetAttribute"(PyObject *m, Py
     cdef int r
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[437], b): return NULL
-    if cu_to_enum(a[0], &c_attribute): return cu.bad_arg(&F[437], 0)
+    if cu_to_enum(a[0], &M, E_CUpointer_attribute, &c_attribute): return cu.bad_arg(&F[437], 0)
     if cu_to_u64(a[1], &c_ptr): return cu.bad_arg(&F[437], 1)
     if T.cuPointerGetAttribute == NULL and cu.resolve(M.library, 437): return NULL
     if cu.tagged_room(&M, TAGS_CUpointer_attribute, N_TAGS_CUpointer_attribute, c_attribute, <size_t>CU_NO_ARRAY, fr, &t_data): return cu.bad_arg(&F[437], 0)
@@ -8071,7 +8071,7 @@ cdef PyObject *x_cuPointerSetAttribute "x_cuPointerSetAttribute"(PyObject *m, Py
     cdef int r
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[439], b): return NULL
-    if cu_to_enum(a[1], &c_attribute): return cu.bad_arg(&F[439], 1)
+    if cu_to_enum(a[1], &M, E_CUpointer_attribute, &c_attribute): return cu.bad_arg(&F[439], 1)
     if cu_to_u64(a[2], &c_ptr): return cu.bad_arg(&F[439], 2)
     if T.cuPointerSetAttribute == NULL and cu.resolve(M.library, 439): return NULL
     if cu.tagged_from(&M, TAGS_CUpointer_attribute, N_TAGS_CUpointer_attribute, c_attribute, a[0], fr, &t_value): return cu.bad_arg(&F[439], 0)
@@ -8096,7 +8096,7 @@ cdef PyObject *f_cuProfilerInitialize "f_cuProfilerInitialize"(PyObject *m, PyOb
         if cu.args(&a, n, kw, &F[440], b): return NULL
     if cu.string(a[0], 1, &c_configFile): return cu.bad_arg(&F[440], 0)
     if cu.string(a[1], 1, &c_outputFile): return cu.bad_arg(&F[440], 1)
-    if cu_to_enum(a[2], &c_outputMode): return cu.bad_arg(&F[440], 2)
+    if cu_to_enum(a[2], &M, E_CUoutput_mode, &c_outputMode): return cu.bad_arg(&F[440], 2)
     if T.cuProfilerInitialize == NULL and cu.resolve(M.library, 440): return NULL
     with nogil: r = <int>T.cuProfilerInitialize(c_configFile, c_outputFile, <CUoutput_mode>c_outputMode)
     if r != 0: return cu.raise_(&M, 440, r)
@@ -8249,7 +8249,7 @@ cdef PyObject *x_cuStreamBeginCaptureToGraph "x_cuStreamBeginCaptureToGraph"(PyO
     if cu_to_handle(a[1], &M, H_CUgraph, &c_hGraph): return cu.bad_arg(&F[448], 1)
     if cu.array(a[2], &M, cu_t(CU_HANDLE, H_CUgraphNode), fr, &c_dependencies, &n_dependencies): return cu.bad_arg(&F[448], 2)
     if cu.array(a[3], &M, cu_t(CU_RECORD, R_CUgraphEdgeData), fr, &c_dependencyData, &n_dependencyData): return cu.bad_arg(&F[448], 3)
-    if cu_to_enum(a[5], &c_mode): return cu.bad_arg(&F[448], 5)
+    if cu_to_enum(a[5], &M, E_CUstreamCaptureMode, &c_mode): return cu.bad_arg(&F[448], 5)
     if T.cuStreamBeginCaptureToGraph == NULL and cu.resolve(M.library, 448): return NULL
     h_numDependencies = cu_have(cu_have(CU_NO_ARRAY, c_dependencies, n_dependencies, 0), c_dependencyData, n_dependencyData, 0)
     if cu_count(a[4], h_numDependencies, 8, "dependencies and dependencyData", &c_numDependencies): return cu.bad_arg(&F[448], 4)
@@ -8272,7 +8272,7 @@ cdef PyObject *f_cuStreamBeginCapture_v2 "f_cuStreamBeginCapture_v2"(PyObject *m
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[449], b): return NULL
     if cu_to_handle(a[0], &M, H_CUstream, &c_hStream): return cu.bad_arg(&F[449], 0)
-    if cu_to_enum(a[1], &c_mode): return cu.bad_arg(&F[449], 1)
+    if cu_to_enum(a[1], &M, E_CUstreamCaptureMode, &c_mode): return cu.bad_arg(&F[449], 1)
     if T.cuStreamBeginCapture_v2 == NULL and cu.resolve(M.library, 449): return NULL
     with nogil: r = <int>T.cuStreamBeginCapture_v2(<CUstream>c_hStream, <CUstreamCaptureMode>c_mode)
     if r != 0: return cu.raise_(&M, 449, r)
@@ -8290,7 +8290,7 @@ cdef PyObject *f_cuStreamBeginRecaptureToGraph "f_cuStreamBeginRecaptureToGraph"
     if n != 5 or kw != NULL:
         if cu.args(&a, n, kw, &F[450], b): return NULL
     if cu_to_handle(a[0], &M, H_CUstream, &c_hStream): return cu.bad_arg(&F[450], 0)
-    if cu_to_enum(a[1], &c_mode): return cu.bad_arg(&F[450], 1)
+    if cu_to_enum(a[1], &M, E_CUstreamCaptureMode, &c_mode): return cu.bad_arg(&F[450], 1)
     if cu_to_handle(a[2], &M, H_CUgraph, &c_hGraph): return cu.bad_arg(&F[450], 2)
     if T.cuStreamBeginRecaptureToGraph == NULL and cu.resolve(M.library, 450): return NULL
     if cu.callback_arg(a[3], a[4], &M, C_CUgraphRecaptureCallback, &c_callbackFunc, &u_callbackFunc, &k_callbackFunc): return cu.bad_arg(&F[450], 3)
@@ -8389,7 +8389,7 @@ cdef PyObject *f_cuStreamGetAttribute "f_cuStreamGetAttribute"(PyObject *m, PyOb
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[457], b): return NULL
     if cu_to_handle(a[0], &M, H_CUstream, &c_hStream): return cu.bad_arg(&F[457], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[457], 1)
+    if cu_to_enum(a[1], &M, E_CUlaunchAttributeID, &c_attr): return cu.bad_arg(&F[457], 1)
     if T.cuStreamGetAttribute == NULL and cu.resolve(M.library, 457): return NULL
     o_value_out = cu.new_record(&M, R_CUlaunchAttributeValue, &c_value_out)
     if o_value_out == NULL: return NULL
@@ -8483,7 +8483,7 @@ cdef PyObject *f_cuStreamGetDevResource "f_cuStreamGetDevResource"(PyObject *m, 
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[462], b): return NULL
     if cu_to_handle(a[0], &M, H_CUstream, &c_hStream): return cu.bad_arg(&F[462], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[462], 1)
+    if cu_to_enum(a[1], &M, E_CUdevResourceType, &c_type): return cu.bad_arg(&F[462], 1)
     if T.cuStreamGetDevResource == NULL and cu.resolve(M.library, 462): return NULL
     o_resource = cu.new_record(&M, R_CUdevResource_v1, &c_resource)
     if o_resource == NULL: return NULL
@@ -8591,7 +8591,7 @@ cdef PyObject *f_cuStreamSetAttribute "f_cuStreamSetAttribute"(PyObject *m, PyOb
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[470], b): return NULL
     if cu_to_handle(a[0], &M, H_CUstream, &c_hStream): return cu.bad_arg(&F[470], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[470], 1)
+    if cu_to_enum(a[1], &M, E_CUlaunchAttributeID, &c_attr): return cu.bad_arg(&F[470], 1)
     if cu.record_arg(a[2], &M, R_CUlaunchAttributeValue, 1, &c_value): return cu.bad_arg(&F[470], 2)
     if T.cuStreamSetAttribute == NULL and cu.resolve(M.library, 470): return NULL
     with nogil: r = <int>T.cuStreamSetAttribute(<CUstream>c_hStream, <CUstreamAttrID>c_attr, <const CUstreamAttrValue *>c_value)
@@ -8826,7 +8826,7 @@ cdef PyObject *x_cuTensorMapEncodeIm2col "x_cuTensorMapEncodeIm2col"(PyObject *m
     cdef int r
     if n != 14 or kw != NULL:
         if cu.args(&a, n, kw, &F[483], b): return NULL
-    if cu_to_enum(a[0], &c_tensorDataType): return cu.bad_arg(&F[483], 0)
+    if cu_to_enum(a[0], &M, E_CUtensorMapDataType, &c_tensorDataType): return cu.bad_arg(&F[483], 0)
     if cu_to_pointer(a[2], fr, 1, &c_globalAddress): return cu.bad_arg(&F[483], 2)
     if cu.array(a[3], &M, cu_t(CU_U64, -1), fr, &c_globalDim, &n_globalDim): return cu.bad_arg(&F[483], 3)
     if cu.array(a[4], &M, cu_t(CU_U64, -1), fr, &c_globalStrides, &n_globalStrides): return cu.bad_arg(&F[483], 4)
@@ -8835,10 +8835,10 @@ cdef PyObject *x_cuTensorMapEncodeIm2col "x_cuTensorMapEncodeIm2col"(PyObject *m
     if cu_to_u32(a[7], &c_channelsPerPixel): return cu.bad_arg(&F[483], 7)
     if cu_to_u32(a[8], &c_pixelsPerColumn): return cu.bad_arg(&F[483], 8)
     if cu.array(a[9], &M, cu_t(CU_U32, -1), fr, &c_elementStrides, &n_elementStrides): return cu.bad_arg(&F[483], 9)
-    if cu_to_enum(a[10], &c_interleave): return cu.bad_arg(&F[483], 10)
-    if cu_to_enum(a[11], &c_swizzle): return cu.bad_arg(&F[483], 11)
-    if cu_to_enum(a[12], &c_l2Promotion): return cu.bad_arg(&F[483], 12)
-    if cu_to_enum(a[13], &c_oobFill): return cu.bad_arg(&F[483], 13)
+    if cu_to_enum(a[10], &M, E_CUtensorMapInterleave, &c_interleave): return cu.bad_arg(&F[483], 10)
+    if cu_to_enum(a[11], &M, E_CUtensorMapSwizzle, &c_swizzle): return cu.bad_arg(&F[483], 11)
+    if cu_to_enum(a[12], &M, E_CUtensorMapL2promotion, &c_l2Promotion): return cu.bad_arg(&F[483], 12)
+    if cu_to_enum(a[13], &M, E_CUtensorMapFloatOOBfill, &c_oobFill): return cu.bad_arg(&F[483], 13)
     if T.cuTensorMapEncodeIm2col == NULL and cu.resolve(M.library, 483): return NULL
     h_tensorRank = cu_have(cu_have(cu_have(cu_have(cu_have(CU_NO_ARRAY, c_globalDim, n_globalDim, 0), c_globalStrides, n_globalStrides, 1), c_pixelBoxLowerCorner, n_pixelBoxLowerCorner, 2), c_pixelBoxUpperCorner, n_pixelBoxUpperCorner, 2), c_elementStrides, n_elementStrides, 0)
     if cu_count(a[1], h_tensorRank, 4, "globalDim and globalStrides and pixelBoxLowerCorner and pixelBoxUpperCorner and elementStrides", &c_tensorRank): return cu.bad_arg(&F[483], 1)
@@ -8881,7 +8881,7 @@ cdef PyObject *x_cuTensorMapEncodeIm2colWide "x_cuTensorMapEncodeIm2colWide"(PyO
     cdef int r
     if n != 15 or kw != NULL:
         if cu.args(&a, n, kw, &F[484], b): return NULL
-    if cu_to_enum(a[0], &c_tensorDataType): return cu.bad_arg(&F[484], 0)
+    if cu_to_enum(a[0], &M, E_CUtensorMapDataType, &c_tensorDataType): return cu.bad_arg(&F[484], 0)
     if cu_to_pointer(a[2], fr, 1, &c_globalAddress): return cu.bad_arg(&F[484], 2)
     if cu.array(a[3], &M, cu_t(CU_U64, -1), fr, &c_globalDim, &n_globalDim): return cu.bad_arg(&F[484], 3)
     if cu.array(a[4], &M, cu_t(CU_U64, -1), fr, &c_globalStrides, &n_globalStrides): return cu.bad_arg(&F[484], 4)
@@ -8890,11 +8890,11 @@ cdef PyObject *x_cuTensorMapEncodeIm2colWide "x_cuTensorMapEncodeIm2colWide"(PyO
     if cu_to_u32(a[7], &c_channelsPerPixel): return cu.bad_arg(&F[484], 7)
     if cu_to_u32(a[8], &c_pixelsPerColumn): return cu.bad_arg(&F[484], 8)
     if cu.array(a[9], &M, cu_t(CU_U32, -1), fr, &c_elementStrides, &n_elementStrides): return cu.bad_arg(&F[484], 9)
-    if cu_to_enum(a[10], &c_interleave): return cu.bad_arg(&F[484], 10)
-    if cu_to_enum(a[11], &c_mode): return cu.bad_arg(&F[484], 11)
-    if cu_to_enum(a[12], &c_swizzle): return cu.bad_arg(&F[484], 12)
-    if cu_to_enum(a[13], &c_l2Promotion): return cu.bad_arg(&F[484], 13)
-    if cu_to_enum(a[14], &c_oobFill): return cu.bad_arg(&F[484], 14)
+    if cu_to_enum(a[10], &M, E_CUtensorMapInterleave, &c_interleave): return cu.bad_arg(&F[484], 10)
+    if cu_to_enum(a[11], &M, E_CUtensorMapIm2ColWideMode, &c_mode): return cu.bad_arg(&F[484], 11)
+    if cu_to_enum(a[12], &M, E_CUtensorMapSwizzle, &c_swizzle): return cu.bad_arg(&F[484], 12)
+    if cu_to_enum(a[13], &M, E_CUtensorMapL2promotion, &c_l2Promotion): return cu.bad_arg(&F[484], 13)
+    if cu_to_enum(a[14], &M, E_CUtensorMapFloatOOBfill, &c_oobFill): return cu.bad_arg(&F[484], 14)
     if T.cuTensorMapEncodeIm2colWide == NULL and cu.resolve(M.library, 484): return NULL
     h_tensorRank = cu_have(cu_have(cu_have(CU_NO_ARRAY, c_globalDim, n_globalDim, 0), c_globalStrides, n_globalStrides, 1), c_elementStrides, n_elementStrides, 0)
     if cu_count(a[1], h_tensorRank, 4, "globalDim and globalStrides and elementStrides", &c_tensorRank): return cu.bad_arg(&F[484], 1)
@@ -8934,16 +8934,16 @@ cdef PyObject *x_cuTensorMapEncodeTiled "x_cuTensorMapEncodeTiled"(PyObject *m, 
     cdef int r
     if n != 11 or kw != NULL:
         if cu.args(&a, n, kw, &F[485], b): return NULL
-    if cu_to_enum(a[0], &c_tensorDataType): return cu.bad_arg(&F[485], 0)
+    if cu_to_enum(a[0], &M, E_CUtensorMapDataType, &c_tensorDataType): return cu.bad_arg(&F[485], 0)
     if cu_to_pointer(a[2], fr, 1, &c_globalAddress): return cu.bad_arg(&F[485], 2)
     if cu.array(a[3], &M, cu_t(CU_U64, -1), fr, &c_globalDim, &n_globalDim): return cu.bad_arg(&F[485], 3)
     if cu.array(a[4], &M, cu_t(CU_U64, -1), fr, &c_globalStrides, &n_globalStrides): return cu.bad_arg(&F[485], 4)
     if cu.array(a[5], &M, cu_t(CU_U32, -1), fr, &c_boxDim, &n_boxDim): return cu.bad_arg(&F[485], 5)
     if cu.array(a[6], &M, cu_t(CU_U32, -1), fr, &c_elementStrides, &n_elementStrides): return cu.bad_arg(&F[485], 6)
-    if cu_to_enum(a[7], &c_interleave): return cu.bad_arg(&F[485], 7)
-    if cu_to_enum(a[8], &c_swizzle): return cu.bad_arg(&F[485], 8)
-    if cu_to_enum(a[9], &c_l2Promotion): return cu.bad_arg(&F[485], 9)
-    if cu_to_enum(a[10], &c_oobFill): return cu.bad_arg(&F[485], 10)
+    if cu_to_enum(a[7], &M, E_CUtensorMapInterleave, &c_interleave): return cu.bad_arg(&F[485], 7)
+    if cu_to_enum(a[8], &M, E_CUtensorMapSwizzle, &c_swizzle): return cu.bad_arg(&F[485], 8)
+    if cu_to_enum(a[9], &M, E_CUtensorMapL2promotion, &c_l2Promotion): return cu.bad_arg(&F[485], 9)
+    if cu_to_enum(a[10], &M, E_CUtensorMapFloatOOBfill, &c_oobFill): return cu.bad_arg(&F[485], 10)
     if T.cuTensorMapEncodeTiled == NULL and cu.resolve(M.library, 485): return NULL
     h_tensorRank = cu_have(cu_have(cu_have(cu_have(CU_NO_ARRAY, c_globalDim, n_globalDim, 0), c_globalStrides, n_globalStrides, 1), c_boxDim, n_boxDim, 0), c_elementStrides, n_elementStrides, 0)
     if cu_count(a[1], h_tensorRank, 4, "globalDim and globalStrides and boxDim and elementStrides", &c_tensorRank): return cu.bad_arg(&F[485], 1)
@@ -8990,7 +8990,7 @@ cdef PyObject *f_cuTensorMapSetAllocationClass "f_cuTensorMapSetAllocationClass"
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[487], b): return NULL
     if cu.record_arg(a[0], &M, R_CUtensorMap, 1, &c_tensorMap): return cu.bad_arg(&F[487], 0)
-    if cu_to_enum(a[1], &c_allocClass): return cu.bad_arg(&F[487], 1)
+    if cu_to_enum(a[1], &M, E_CUtensorMapAllocClass, &c_allocClass): return cu.bad_arg(&F[487], 1)
     if T.cuTensorMapSetAllocationClass == NULL and cu.resolve(M.library, 487): return NULL
     with nogil: r = <int>T.cuTensorMapSetAllocationClass(<CUtensorMap *>c_tensorMap, <CUtensorMapAllocClass>c_allocClass, &c_outAllocClass)
     if r != 0: return cu.raise_(&M, 487, r)
@@ -9318,7 +9318,7 @@ cdef PyObject *f_cuTexRefSetAddressMode "f_cuTexRefSetAddressMode"(PyObject *m, 
         if cu.args(&a, n, kw, &F[509], b): return NULL
     if cu_to_handle(a[0], &M, H_CUtexref, &c_hTexRef): return cu.bad_arg(&F[509], 0)
     if cu_to_i32(a[1], &c_dim): return cu.bad_arg(&F[509], 1)
-    if cu_to_enum(a[2], &c_am): return cu.bad_arg(&F[509], 2)
+    if cu_to_enum(a[2], &M, E_CUaddress_mode, &c_am): return cu.bad_arg(&F[509], 2)
     if T.cuTexRefSetAddressMode == NULL and cu.resolve(M.library, 509): return NULL
     with nogil: r = <int>T.cuTexRefSetAddressMode(<CUtexref>c_hTexRef, <int>c_dim, <CUaddress_mode>c_am)
     if r != 0: return cu.raise_(&M, 509, r)
@@ -9388,7 +9388,7 @@ cdef PyObject *f_cuTexRefSetFilterMode "f_cuTexRefSetFilterMode"(PyObject *m, Py
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[513], b): return NULL
     if cu_to_handle(a[0], &M, H_CUtexref, &c_hTexRef): return cu.bad_arg(&F[513], 0)
-    if cu_to_enum(a[1], &c_fm): return cu.bad_arg(&F[513], 1)
+    if cu_to_enum(a[1], &M, E_CUfilter_mode, &c_fm): return cu.bad_arg(&F[513], 1)
     if T.cuTexRefSetFilterMode == NULL and cu.resolve(M.library, 513): return NULL
     with nogil: r = <int>T.cuTexRefSetFilterMode(<CUtexref>c_hTexRef, <CUfilter_mode>c_fm)
     if r != 0: return cu.raise_(&M, 513, r)
@@ -9417,7 +9417,7 @@ cdef PyObject *f_cuTexRefSetFormat "f_cuTexRefSetFormat"(PyObject *m, PyObject *
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[515], b): return NULL
     if cu_to_handle(a[0], &M, H_CUtexref, &c_hTexRef): return cu.bad_arg(&F[515], 0)
-    if cu_to_enum(a[1], &c_fmt): return cu.bad_arg(&F[515], 1)
+    if cu_to_enum(a[1], &M, E_CUarray_format, &c_fmt): return cu.bad_arg(&F[515], 1)
     if cu_to_i32(a[2], &c_NumPackedComponents): return cu.bad_arg(&F[515], 2)
     if T.cuTexRefSetFormat == NULL and cu.resolve(M.library, 515): return NULL
     with nogil: r = <int>T.cuTexRefSetFormat(<CUtexref>c_hTexRef, <CUarray_format>c_fmt, <int>c_NumPackedComponents)
@@ -9446,7 +9446,7 @@ cdef PyObject *f_cuTexRefSetMipmapFilterMode "f_cuTexRefSetMipmapFilterMode"(PyO
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[517], b): return NULL
     if cu_to_handle(a[0], &M, H_CUtexref, &c_hTexRef): return cu.bad_arg(&F[517], 0)
-    if cu_to_enum(a[1], &c_fm): return cu.bad_arg(&F[517], 1)
+    if cu_to_enum(a[1], &M, E_CUfilter_mode, &c_fm): return cu.bad_arg(&F[517], 1)
     if T.cuTexRefSetMipmapFilterMode == NULL and cu.resolve(M.library, 517): return NULL
     with nogil: r = <int>T.cuTexRefSetMipmapFilterMode(<CUtexref>c_hTexRef, <CUfilter_mode>c_fm)
     if r != 0: return cu.raise_(&M, 517, r)
@@ -9507,7 +9507,7 @@ cdef PyObject *f_cuThreadExchangeStreamCaptureMode "f_cuThreadExchangeStreamCapt
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[521], b): return NULL
     if a[0] != Py_None:
-        if cu_to_enum(a[0], &v_mode): return cu.bad_arg(&F[521], 0)
+        if cu_to_enum(a[0], &M, E_CUstreamCaptureMode, &v_mode): return cu.bad_arg(&F[521], 0)
         c_mode = <CUstreamCaptureMode>v_mode
         p_mode = &c_mode
     if T.cuThreadExchangeStreamCaptureMode == NULL and cu.resolve(M.library, 521): return NULL

@@ -168,7 +168,7 @@ cdef PyObject *f_nvrtcGetErrorString "f_nvrtcGetErrorString"(PyObject *m, PyObje
     cdef const char *returned
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[7], b): return NULL
-    if cu_to_enum(a[0], &c_result): return cu.bad_arg(&F[7], 0)
+    if cu_to_enum(a[0], &M, E_nvrtcResult, &c_result): return cu.bad_arg(&F[7], 0)
     if T.nvrtcGetErrorString == NULL and cu.resolve(M.library, 7): return NULL
     returned = T.nvrtcGetErrorString(<nvrtcResult>c_result)
     return cu.cstring(returned)

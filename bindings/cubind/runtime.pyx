@@ -198,7 +198,7 @@ cdef PyObject *f_cudaCreateChannelDesc "f_cudaCreateChannelDesc"(PyObject *m, Py
     if cu_to_i32(a[1], &c_y): return cu.bad_arg(&F[5], 1)
     if cu_to_i32(a[2], &c_z): return cu.bad_arg(&F[5], 2)
     if cu_to_i32(a[3], &c_w): return cu.bad_arg(&F[5], 3)
-    if cu_to_enum(a[4], &c_f): return cu.bad_arg(&F[5], 4)
+    if cu_to_enum(a[4], &M, E_cudaChannelFormatKind, &c_f): return cu.bad_arg(&F[5], 4)
     if T.cudaCreateChannelDesc == NULL and cu.resolve(M.library, 5): return NULL
     returned = T.cudaCreateChannelDesc(<int>c_x, <int>c_y, <int>c_z, <int>c_w, <cudaChannelFormatKind>c_f)
     return cu.load(&returned, &M, cu_t(CU_RECORD, R_cudaChannelFormatDesc), 0, NULL)
@@ -446,8 +446,8 @@ cdef PyObject *f_cudaDeviceFlushGPUDirectRDMAWrites "f_cudaDeviceFlushGPUDirectR
     cdef int r
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[19], b): return NULL
-    if cu_to_enum(a[0], &c_target): return cu.bad_arg(&F[19], 0)
-    if cu_to_enum(a[1], &c_scope): return cu.bad_arg(&F[19], 1)
+    if cu_to_enum(a[0], &M, E_cudaFlushGPUDirectRDMAWritesTarget, &c_target): return cu.bad_arg(&F[19], 0)
+    if cu_to_enum(a[1], &M, E_cudaFlushGPUDirectRDMAWritesScope, &c_scope): return cu.bad_arg(&F[19], 1)
     if T.cudaDeviceFlushGPUDirectRDMAWrites == NULL and cu.resolve(M.library, 19): return NULL
     with nogil: r = <int>T.cudaDeviceFlushGPUDirectRDMAWrites(<cudaFlushGPUDirectRDMAWritesTarget>c_target, <cudaFlushGPUDirectRDMAWritesScope>c_scope)
     if r != 0: return cu.raise_(&M, 19, r)
@@ -461,7 +461,7 @@ cdef PyObject *f_cudaDeviceGetAttribute "f_cudaDeviceGetAttribute"(PyObject *m, 
     cdef int r
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[20], b): return NULL
-    if cu_to_enum(a[0], &c_attr): return cu.bad_arg(&F[20], 0)
+    if cu_to_enum(a[0], &M, E_cudaDeviceAttr, &c_attr): return cu.bad_arg(&F[20], 0)
     if cu_to_i32(a[1], &c_device): return cu.bad_arg(&F[20], 1)
     if T.cudaDeviceGetAttribute == NULL and cu.resolve(M.library, 20): return NULL
     with nogil: r = <int>T.cudaDeviceGetAttribute(&c_value, <cudaDeviceAttr>c_attr, <int>c_device)
@@ -515,7 +515,7 @@ cdef PyObject *f_cudaDeviceGetDevResource "f_cudaDeviceGetDevResource"(PyObject 
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[24], b): return NULL
     if cu_to_i32(a[0], &c_device): return cu.bad_arg(&F[24], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[24], 1)
+    if cu_to_enum(a[1], &M, E_cudaDevResourceType, &c_type): return cu.bad_arg(&F[24], 1)
     if T.cudaDeviceGetDevResource == NULL and cu.resolve(M.library, 24): return NULL
     o_resource = cu.new_record(&M, R_cudaDevResource, &c_resource)
     if o_resource == NULL: return NULL
@@ -545,7 +545,7 @@ cdef PyObject *x_cudaDeviceGetGraphMemAttribute "x_cudaDeviceGetGraphMemAttribut
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[26], b): return NULL
     if cu_to_i32(a[0], &c_device): return cu.bad_arg(&F[26], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[26], 1)
+    if cu_to_enum(a[1], &M, E_cudaGraphMemAttributeType, &c_attr): return cu.bad_arg(&F[26], 1)
     if T.cudaDeviceGetGraphMemAttribute == NULL and cu.resolve(M.library, 26): return NULL
     if cu.tagged_room(&M, TAGS_cudaGraphMemAttributeType, N_TAGS_cudaGraphMemAttributeType, c_attr, <size_t>CU_NO_ARRAY, fr, &t_value): return cu.bad_arg(&F[26], 1)
     with nogil: r = <int>T.cudaDeviceGetGraphMemAttribute(<int>c_device, <cudaGraphMemAttributeType>c_attr, t_value.data)
@@ -596,7 +596,7 @@ cdef PyObject *f_cudaDeviceGetLimit "f_cudaDeviceGetLimit"(PyObject *m, PyObject
     cdef int r
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[28], b): return NULL
-    if cu_to_enum(a[0], &c_limit): return cu.bad_arg(&F[28], 0)
+    if cu_to_enum(a[0], &M, E_cudaLimit, &c_limit): return cu.bad_arg(&F[28], 0)
     if T.cudaDeviceGetLimit == NULL and cu.resolve(M.library, 28): return NULL
     with nogil: r = <int>T.cudaDeviceGetLimit(&c_pValue, <cudaLimit>c_limit)
     if r != 0: return cu.raise_(&M, 28, r)
@@ -679,7 +679,7 @@ cdef PyObject *f_cudaDeviceGetP2PAttribute "f_cudaDeviceGetP2PAttribute"(PyObjec
     cdef int r
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[32], b): return NULL
-    if cu_to_enum(a[0], &c_attr): return cu.bad_arg(&F[32], 0)
+    if cu_to_enum(a[0], &M, E_cudaDeviceP2PAttr, &c_attr): return cu.bad_arg(&F[32], 0)
     if cu_to_i32(a[1], &c_srcDevice): return cu.bad_arg(&F[32], 1)
     if cu_to_i32(a[2], &c_dstDevice): return cu.bad_arg(&F[32], 2)
     if T.cudaDeviceGetP2PAttribute == NULL and cu.resolve(M.library, 32): return NULL
@@ -800,7 +800,7 @@ cdef PyObject *f_cudaDeviceSetCacheConfig "f_cudaDeviceSetCacheConfig"(PyObject 
     cdef int r
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[40], b): return NULL
-    if cu_to_enum(a[0], &c_cacheConfig): return cu.bad_arg(&F[40], 0)
+    if cu_to_enum(a[0], &M, E_cudaFuncCache, &c_cacheConfig): return cu.bad_arg(&F[40], 0)
     if T.cudaDeviceSetCacheConfig == NULL and cu.resolve(M.library, 40): return NULL
     with nogil: r = <int>T.cudaDeviceSetCacheConfig(<cudaFuncCache>c_cacheConfig)
     if r != 0: return cu.raise_(&M, 40, r)
@@ -815,7 +815,7 @@ cdef PyObject *x_cudaDeviceSetGraphMemAttribute "x_cudaDeviceSetGraphMemAttribut
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[41], b): return NULL
     if cu_to_i32(a[0], &c_device): return cu.bad_arg(&F[41], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[41], 1)
+    if cu_to_enum(a[1], &M, E_cudaGraphMemAttributeType, &c_attr): return cu.bad_arg(&F[41], 1)
     if T.cudaDeviceSetGraphMemAttribute == NULL and cu.resolve(M.library, 41): return NULL
     if cu.tagged_from(&M, TAGS_cudaGraphMemAttributeType, N_TAGS_cudaGraphMemAttributeType, c_attr, a[2], fr, &t_value): return cu.bad_arg(&F[41], 2)
     with nogil: r = <int>T.cudaDeviceSetGraphMemAttribute(<int>c_device, <cudaGraphMemAttributeType>c_attr, t_value.data)
@@ -836,7 +836,7 @@ cdef PyObject *f_cudaDeviceSetLimit "f_cudaDeviceSetLimit"(PyObject *m, PyObject
     cdef int r
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[42], b): return NULL
-    if cu_to_enum(a[0], &c_limit): return cu.bad_arg(&F[42], 0)
+    if cu_to_enum(a[0], &M, E_cudaLimit, &c_limit): return cu.bad_arg(&F[42], 0)
     if cu_to_u64(a[1], &c_value): return cu.bad_arg(&F[42], 1)
     if T.cudaDeviceSetLimit == NULL and cu.resolve(M.library, 42): return NULL
     with nogil: r = <int>T.cudaDeviceSetLimit(<cudaLimit>c_limit, <size_t>c_value)
@@ -863,7 +863,7 @@ cdef PyObject *f_cudaDeviceSetSharedMemConfig "f_cudaDeviceSetSharedMemConfig"(P
     cdef int r
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[44], b): return NULL
-    if cu_to_enum(a[0], &c_config): return cu.bad_arg(&F[44], 0)
+    if cu_to_enum(a[0], &M, E_cudaSharedMemConfig, &c_config): return cu.bad_arg(&F[44], 0)
     if T.cudaDeviceSetSharedMemConfig == NULL and cu.resolve(M.library, 44): return NULL
     with nogil: r = <int>T.cudaDeviceSetSharedMemConfig(<cudaSharedMemConfig>c_config)
     if r != 0: return cu.raise_(&M, 44, r)
@@ -1235,7 +1235,7 @@ cdef PyObject *f_cudaExecutionCtxGetDevResource "f_cudaExecutionCtxGetDevResourc
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[67], b): return NULL
     if cu_to_handle(a[0], &M, H_cudaExecutionContext_t, &c_ctx): return cu.bad_arg(&F[67], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[67], 1)
+    if cu_to_enum(a[1], &M, E_cudaDevResourceType, &c_type): return cu.bad_arg(&F[67], 1)
     if T.cudaExecutionCtxGetDevResource == NULL and cu.resolve(M.library, 67): return NULL
     o_resource = cu.new_record(&M, R_cudaDevResource, &c_resource)
     if o_resource == NULL: return NULL
@@ -1537,7 +1537,7 @@ cdef PyObject *x_cudaFuncSetAttribute "x_cudaFuncSetAttribute"(PyObject *m, PyOb
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[85], b): return NULL
     if cu_to_pointer(a[0], fr, 0, &c_func): return cu.bad_arg(&F[85], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[85], 1)
+    if cu_to_enum(a[1], &M, E_cudaFuncAttribute, &c_attr): return cu.bad_arg(&F[85], 1)
     if cu_to_i32(a[2], &c_value): return cu.bad_arg(&F[85], 2)
     if T.cudaFuncSetAttribute == NULL and cu.resolve(M.library, 85): return NULL
     with nogil: r = <int>T.cudaFuncSetAttribute(<const void *>c_func, <cudaFuncAttribute>c_attr, <int>c_value)
@@ -1559,7 +1559,7 @@ cdef PyObject *x_cudaFuncSetCacheConfig "x_cudaFuncSetCacheConfig"(PyObject *m, 
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[86], b): return NULL
     if cu_to_pointer(a[0], fr, 0, &c_func): return cu.bad_arg(&F[86], 0)
-    if cu_to_enum(a[1], &c_cacheConfig): return cu.bad_arg(&F[86], 1)
+    if cu_to_enum(a[1], &M, E_cudaFuncCache, &c_cacheConfig): return cu.bad_arg(&F[86], 1)
     if T.cudaFuncSetCacheConfig == NULL and cu.resolve(M.library, 86): return NULL
     with nogil: r = <int>T.cudaFuncSetCacheConfig(<const void *>c_func, <cudaFuncCache>c_cacheConfig)
     if r != 0: return cu.raise_(&M, 86, r)
@@ -1580,7 +1580,7 @@ cdef PyObject *x_cudaFuncSetSharedMemConfig "x_cudaFuncSetSharedMemConfig"(PyObj
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[87], b): return NULL
     if cu_to_pointer(a[0], fr, 0, &c_func): return cu.bad_arg(&F[87], 0)
-    if cu_to_enum(a[1], &c_config): return cu.bad_arg(&F[87], 1)
+    if cu_to_enum(a[1], &M, E_cudaSharedMemConfig, &c_config): return cu.bad_arg(&F[87], 1)
     if T.cudaFuncSetSharedMemConfig == NULL and cu.resolve(M.library, 87): return NULL
     with nogil: r = <int>T.cudaFuncSetSharedMemConfig(<const void *>c_func, <cudaSharedMemConfig>c_config)
     if r != 0: return cu.raise_(&M, 87, r)
@@ -1604,7 +1604,7 @@ cdef PyObject *x_cudaGLGetDevices "x_cudaGLGetDevices"(PyObject *m, PyObject *co
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[88], b): return NULL
     if cu_to_u32(a[0], &c_cudaDeviceCount): return cu.bad_arg(&F[88], 0)
-    if cu_to_enum(a[1], &c_deviceList): return cu.bad_arg(&F[88], 1)
+    if cu_to_enum(a[1], &M, E_cudaGLDeviceList, &c_deviceList): return cu.bad_arg(&F[88], 1)
     if T.cudaGLGetDevices == NULL and cu.resolve(M.library, 88): return NULL
     n_pCudaDevices = <size_t>(c_cudaDeviceCount)
     if cu_room(fr, <long long>(n_pCudaDevices), sizeof(int), &c_pCudaDevices): return NULL
@@ -1834,7 +1834,7 @@ cdef PyObject *f_cudaGetErrorName "f_cudaGetErrorName"(PyObject *m, PyObject *co
     cdef const char *returned
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[104], b): return NULL
-    if cu_to_enum(a[0], &c_error): return cu.bad_arg(&F[104], 0)
+    if cu_to_enum(a[0], &M, E_cudaError_t, &c_error): return cu.bad_arg(&F[104], 0)
     if T.cudaGetErrorName == NULL and cu.resolve(M.library, 104): return NULL
     returned = T.cudaGetErrorName(<cudaError_t>c_error)
     return cu.cstring(returned)
@@ -1845,7 +1845,7 @@ cdef PyObject *f_cudaGetErrorString "f_cudaGetErrorString"(PyObject *m, PyObject
     cdef const char *returned
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[105], b): return NULL
-    if cu_to_enum(a[0], &c_error): return cu.bad_arg(&F[105], 0)
+    if cu_to_enum(a[0], &M, E_cudaError_t, &c_error): return cu.bad_arg(&F[105], 0)
     if T.cudaGetErrorString == NULL and cu.resolve(M.library, 105): return NULL
     returned = T.cudaGetErrorString(<cudaError_t>c_error)
     return cu.cstring(returned)
@@ -2401,7 +2401,7 @@ cdef PyObject *x_cudaGraphAddMemcpyNode1D "x_cudaGraphAddMemcpyNode1D"(PyObject 
     if cu_to_pointer(a[3], fr, 1, &c_dst): return cu.bad_arg(&F[129], 3)
     if cu_to_pointer(a[4], fr, 0, &c_src): return cu.bad_arg(&F[129], 4)
     if cu_to_u64(a[5], &c_count): return cu.bad_arg(&F[129], 5)
-    if cu_to_enum(a[6], &c_kind): return cu.bad_arg(&F[129], 6)
+    if cu_to_enum(a[6], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[129], 6)
     if T.cudaGraphAddMemcpyNode1D == NULL and cu.resolve(M.library, 129): return NULL
     h_numDependencies = cu_have(CU_NO_ARRAY, c_pDependencies, n_pDependencies, 0)
     if cu_count(a[2], h_numDependencies, 8, "pDependencies", &c_numDependencies): return cu.bad_arg(&F[129], 2)
@@ -2438,7 +2438,7 @@ cdef PyObject *x_cudaGraphAddMemcpyNodeFromSymbol "x_cudaGraphAddMemcpyNodeFromS
     if cu_to_pointer(a[4], fr, 0, &c_symbol): return cu.bad_arg(&F[130], 4)
     if cu_to_u64(a[5], &c_count): return cu.bad_arg(&F[130], 5)
     if cu_to_u64(a[6], &c_offset): return cu.bad_arg(&F[130], 6)
-    if cu_to_enum(a[7], &c_kind): return cu.bad_arg(&F[130], 7)
+    if cu_to_enum(a[7], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[130], 7)
     if T.cudaGraphAddMemcpyNodeFromSymbol == NULL and cu.resolve(M.library, 130): return NULL
     h_numDependencies = cu_have(CU_NO_ARRAY, c_pDependencies, n_pDependencies, 0)
     if cu_count(a[2], h_numDependencies, 8, "pDependencies", &c_numDependencies): return cu.bad_arg(&F[130], 2)
@@ -2475,7 +2475,7 @@ cdef PyObject *x_cudaGraphAddMemcpyNodeToSymbol "x_cudaGraphAddMemcpyNodeToSymbo
     if cu_to_pointer(a[4], fr, 0, &c_src): return cu.bad_arg(&F[131], 4)
     if cu_to_u64(a[5], &c_count): return cu.bad_arg(&F[131], 5)
     if cu_to_u64(a[6], &c_offset): return cu.bad_arg(&F[131], 6)
-    if cu_to_enum(a[7], &c_kind): return cu.bad_arg(&F[131], 7)
+    if cu_to_enum(a[7], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[131], 7)
     if T.cudaGraphAddMemcpyNodeToSymbol == NULL and cu.resolve(M.library, 131): return NULL
     h_numDependencies = cu_have(CU_NO_ARRAY, c_pDependencies, n_pDependencies, 0)
     if cu_count(a[2], h_numDependencies, 8, "pDependencies", &c_numDependencies): return cu.bad_arg(&F[131], 2)
@@ -2904,7 +2904,7 @@ cdef PyObject *x_cudaGraphExecMemcpyNodeSetParams1D "x_cudaGraphExecMemcpyNodeSe
     if cu_to_pointer(a[2], fr, 1, &c_dst): return cu.bad_arg(&F[157], 2)
     if cu_to_pointer(a[3], fr, 0, &c_src): return cu.bad_arg(&F[157], 3)
     if cu_to_u64(a[4], &c_count): return cu.bad_arg(&F[157], 4)
-    if cu_to_enum(a[5], &c_kind): return cu.bad_arg(&F[157], 5)
+    if cu_to_enum(a[5], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[157], 5)
     if T.cudaGraphExecMemcpyNodeSetParams1D == NULL and cu.resolve(M.library, 157): return NULL
     with nogil: r = <int>T.cudaGraphExecMemcpyNodeSetParams1D(<cudaGraphExec_t>c_hGraphExec, <cudaGraphNode_t>c_node, <void *>c_dst, <const void *>c_src, <size_t>c_count, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 157, r)
@@ -2935,7 +2935,7 @@ cdef PyObject *x_cudaGraphExecMemcpyNodeSetParamsFromSymbol "x_cudaGraphExecMemc
     if cu_to_pointer(a[3], fr, 0, &c_symbol): return cu.bad_arg(&F[158], 3)
     if cu_to_u64(a[4], &c_count): return cu.bad_arg(&F[158], 4)
     if cu_to_u64(a[5], &c_offset): return cu.bad_arg(&F[158], 5)
-    if cu_to_enum(a[6], &c_kind): return cu.bad_arg(&F[158], 6)
+    if cu_to_enum(a[6], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[158], 6)
     if T.cudaGraphExecMemcpyNodeSetParamsFromSymbol == NULL and cu.resolve(M.library, 158): return NULL
     with nogil: r = <int>T.cudaGraphExecMemcpyNodeSetParamsFromSymbol(<cudaGraphExec_t>c_hGraphExec, <cudaGraphNode_t>c_node, <void *>c_dst, <const void *>c_symbol, <size_t>c_count, <size_t>c_offset, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 158, r)
@@ -2966,7 +2966,7 @@ cdef PyObject *x_cudaGraphExecMemcpyNodeSetParamsToSymbol "x_cudaGraphExecMemcpy
     if cu_to_pointer(a[3], fr, 0, &c_src): return cu.bad_arg(&F[159], 3)
     if cu_to_u64(a[4], &c_count): return cu.bad_arg(&F[159], 4)
     if cu_to_u64(a[5], &c_offset): return cu.bad_arg(&F[159], 5)
-    if cu_to_enum(a[6], &c_kind): return cu.bad_arg(&F[159], 6)
+    if cu_to_enum(a[6], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[159], 6)
     if T.cudaGraphExecMemcpyNodeSetParamsToSymbol == NULL and cu.resolve(M.library, 159): return NULL
     with nogil: r = <int>T.cudaGraphExecMemcpyNodeSetParamsToSymbol(<cudaGraphExec_t>c_hGraphExec, <cudaGraphNode_t>c_node, <const void *>c_symbol, <const void *>c_src, <size_t>c_count, <size_t>c_offset, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 159, r)
@@ -3292,7 +3292,7 @@ cdef PyObject *f_cudaGraphKernelNodeGetAttribute "f_cudaGraphKernelNodeGetAttrib
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[177], b): return NULL
     if cu_to_handle(a[0], &M, H_CUgraphNode, &c_hNode): return cu.bad_arg(&F[177], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[177], 1)
+    if cu_to_enum(a[1], &M, E_cudaLaunchAttributeID, &c_attr): return cu.bad_arg(&F[177], 1)
     if T.cudaGraphKernelNodeGetAttribute == NULL and cu.resolve(M.library, 177): return NULL
     o_value_out = cu.new_record(&M, R_cudaLaunchAttributeValue, &c_value_out)
     if o_value_out == NULL: return NULL
@@ -3325,7 +3325,7 @@ cdef PyObject *f_cudaGraphKernelNodeSetAttribute "f_cudaGraphKernelNodeSetAttrib
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[179], b): return NULL
     if cu_to_handle(a[0], &M, H_CUgraphNode, &c_hNode): return cu.bad_arg(&F[179], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[179], 1)
+    if cu_to_enum(a[1], &M, E_cudaLaunchAttributeID, &c_attr): return cu.bad_arg(&F[179], 1)
     if cu.record_arg(a[2], &M, R_cudaLaunchAttributeValue, 1, &c_value): return cu.bad_arg(&F[179], 2)
     if T.cudaGraphKernelNodeSetAttribute == NULL and cu.resolve(M.library, 179): return NULL
     with nogil: r = <int>T.cudaGraphKernelNodeSetAttribute(<cudaGraphNode_t>c_hNode, <cudaLaunchAttributeID>c_attr, <const cudaLaunchAttributeValue *>c_value)
@@ -3433,7 +3433,7 @@ cdef PyObject *x_cudaGraphMemcpyNodeSetParams1D "x_cudaGraphMemcpyNodeSetParams1
     if cu_to_pointer(a[1], fr, 1, &c_dst): return cu.bad_arg(&F[186], 1)
     if cu_to_pointer(a[2], fr, 0, &c_src): return cu.bad_arg(&F[186], 2)
     if cu_to_u64(a[3], &c_count): return cu.bad_arg(&F[186], 3)
-    if cu_to_enum(a[4], &c_kind): return cu.bad_arg(&F[186], 4)
+    if cu_to_enum(a[4], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[186], 4)
     if T.cudaGraphMemcpyNodeSetParams1D == NULL and cu.resolve(M.library, 186): return NULL
     with nogil: r = <int>T.cudaGraphMemcpyNodeSetParams1D(<cudaGraphNode_t>c_node, <void *>c_dst, <const void *>c_src, <size_t>c_count, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 186, r)
@@ -3462,7 +3462,7 @@ cdef PyObject *x_cudaGraphMemcpyNodeSetParamsFromSymbol "x_cudaGraphMemcpyNodeSe
     if cu_to_pointer(a[2], fr, 0, &c_symbol): return cu.bad_arg(&F[187], 2)
     if cu_to_u64(a[3], &c_count): return cu.bad_arg(&F[187], 3)
     if cu_to_u64(a[4], &c_offset): return cu.bad_arg(&F[187], 4)
-    if cu_to_enum(a[5], &c_kind): return cu.bad_arg(&F[187], 5)
+    if cu_to_enum(a[5], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[187], 5)
     if T.cudaGraphMemcpyNodeSetParamsFromSymbol == NULL and cu.resolve(M.library, 187): return NULL
     with nogil: r = <int>T.cudaGraphMemcpyNodeSetParamsFromSymbol(<cudaGraphNode_t>c_node, <void *>c_dst, <const void *>c_symbol, <size_t>c_count, <size_t>c_offset, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 187, r)
@@ -3491,7 +3491,7 @@ cdef PyObject *x_cudaGraphMemcpyNodeSetParamsToSymbol "x_cudaGraphMemcpyNodeSetP
     if cu_to_pointer(a[2], fr, 0, &c_src): return cu.bad_arg(&F[188], 2)
     if cu_to_u64(a[3], &c_count): return cu.bad_arg(&F[188], 3)
     if cu_to_u64(a[4], &c_offset): return cu.bad_arg(&F[188], 4)
-    if cu_to_enum(a[5], &c_kind): return cu.bad_arg(&F[188], 5)
+    if cu_to_enum(a[5], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[188], 5)
     if T.cudaGraphMemcpyNodeSetParamsToSymbol == NULL and cu.resolve(M.library, 188): return NULL
     with nogil: r = <int>T.cudaGraphMemcpyNodeSetParamsToSymbol(<cudaGraphNode_t>c_node, <const void *>c_symbol, <const void *>c_src, <size_t>c_count, <size_t>c_offset, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 188, r)
@@ -4290,7 +4290,7 @@ cdef PyObject *f_cudaKernelSetAttributeForDevice "f_cudaKernelSetAttributeForDev
     if n != 4 or kw != NULL:
         if cu.args(&a, n, kw, &F[233], b): return NULL
     if cu_to_handle(a[0], &M, H_CUkernel, &c_kernel): return cu.bad_arg(&F[233], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[233], 1)
+    if cu_to_enum(a[1], &M, E_cudaFuncAttribute, &c_attr): return cu.bad_arg(&F[233], 1)
     if cu_to_i32(a[2], &c_value): return cu.bad_arg(&F[233], 2)
     if cu_to_i32(a[3], &c_device): return cu.bad_arg(&F[233], 3)
     if T.cudaKernelSetAttributeForDevice == NULL and cu.resolve(M.library, 233): return NULL
@@ -4893,7 +4893,7 @@ cdef PyObject *x_cudaMemAdvise "x_cudaMemAdvise"(PyObject *m, PyObject *const *a
         if cu.args(&a, n, kw, &F[263], b): return NULL
     if cu_to_pointer(a[0], fr, 0, &c_devPtr): return cu.bad_arg(&F[263], 0)
     if cu_to_u64(a[1], &c_count): return cu.bad_arg(&F[263], 1)
-    if cu_to_enum(a[2], &c_advice): return cu.bad_arg(&F[263], 2)
+    if cu_to_enum(a[2], &M, E_cudaMemoryAdvise, &c_advice): return cu.bad_arg(&F[263], 2)
     if cu.record_arg(a[3], &M, R_cudaMemLocation, 0, &c_location): return cu.bad_arg(&F[263], 3)
     if T.cudaMemAdvise == NULL and cu.resolve(M.library, 263): return NULL
     with nogil: r = <int>T.cudaMemAdvise(<const void *>c_devPtr, <size_t>c_count, <cudaMemoryAdvise>c_advice, (<cudaMemLocation *>c_location)[0])
@@ -4988,7 +4988,7 @@ cdef PyObject *f_cudaMemGetDefaultMemPool "f_cudaMemGetDefaultMemPool"(PyObject 
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[266], b): return NULL
     if cu.record_arg(a[0], &M, R_cudaMemLocation, 1, &c_location): return cu.bad_arg(&F[266], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[266], 1)
+    if cu_to_enum(a[1], &M, E_cudaMemAllocationType, &c_type): return cu.bad_arg(&F[266], 1)
     if T.cudaMemGetDefaultMemPool == NULL and cu.resolve(M.library, 266): return NULL
     with nogil: r = <int>T.cudaMemGetDefaultMemPool(&c_memPool, <cudaMemLocation *>c_location, <cudaMemAllocationType>c_type)
     if r != 0: return cu.raise_(&M, 266, r)
@@ -5047,7 +5047,7 @@ cdef PyObject *f_cudaMemGetMemPool "f_cudaMemGetMemPool"(PyObject *m, PyObject *
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[269], b): return NULL
     if cu.record_arg(a[0], &M, R_cudaMemLocation, 1, &c_location): return cu.bad_arg(&F[269], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[269], 1)
+    if cu_to_enum(a[1], &M, E_cudaMemAllocationType, &c_type): return cu.bad_arg(&F[269], 1)
     if T.cudaMemGetMemPool == NULL and cu.resolve(M.library, 269): return NULL
     with nogil: r = <int>T.cudaMemGetMemPool(&c_memPool, <cudaMemLocation *>c_location, <cudaMemAllocationType>c_type)
     if r != 0: return cu.raise_(&M, 269, r)
@@ -5111,7 +5111,7 @@ cdef PyObject *x_cudaMemPoolExportToShareableHandle "x_cudaMemPoolExportToSharea
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[273], b): return NULL
     if cu_to_handle(a[0], &M, H_CUmemoryPool, &c_memPool): return cu.bad_arg(&F[273], 0)
-    if cu_to_enum(a[1], &c_handleType): return cu.bad_arg(&F[273], 1)
+    if cu_to_enum(a[1], &M, E_cudaMemAllocationHandleType, &c_handleType): return cu.bad_arg(&F[273], 1)
     if cu_to_u32(a[2], &c_flags): return cu.bad_arg(&F[273], 2)
     if T.cudaMemPoolExportToShareableHandle == NULL and cu.resolve(M.library, 273): return NULL
     if cu.tagged_room(&M, TAGS_cudaMemAllocationHandleType, N_TAGS_cudaMemAllocationHandleType, c_handleType, <size_t>CU_NO_ARRAY, fr, &t_shareableHandle): return cu.bad_arg(&F[273], 1)
@@ -5150,7 +5150,7 @@ cdef PyObject *x_cudaMemPoolGetAttribute "x_cudaMemPoolGetAttribute"(PyObject *m
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[275], b): return NULL
     if cu_to_handle(a[0], &M, H_CUmemoryPool, &c_memPool): return cu.bad_arg(&F[275], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[275], 1)
+    if cu_to_enum(a[1], &M, E_cudaMemPoolAttr, &c_attr): return cu.bad_arg(&F[275], 1)
     if T.cudaMemPoolGetAttribute == NULL and cu.resolve(M.library, 275): return NULL
     if cu.tagged_room(&M, TAGS_cudaMemPoolAttr, N_TAGS_cudaMemPoolAttr, c_attr, <size_t>CU_NO_ARRAY, fr, &t_value): return cu.bad_arg(&F[275], 1)
     with nogil: r = <int>T.cudaMemPoolGetAttribute(<cudaMemPool_t>c_memPool, <cudaMemPoolAttr>c_attr, t_value.data)
@@ -5174,7 +5174,7 @@ cdef PyObject *x_cudaMemPoolImportFromShareableHandle "x_cudaMemPoolImportFromSh
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[276], b): return NULL
     if cu_to_pointer(a[0], fr, 0, &c_shareableHandle): return cu.bad_arg(&F[276], 0)
-    if cu_to_enum(a[1], &c_handleType): return cu.bad_arg(&F[276], 1)
+    if cu_to_enum(a[1], &M, E_cudaMemAllocationHandleType, &c_handleType): return cu.bad_arg(&F[276], 1)
     if cu_to_u32(a[2], &c_flags): return cu.bad_arg(&F[276], 2)
     if T.cudaMemPoolImportFromShareableHandle == NULL and cu.resolve(M.library, 276): return NULL
     with nogil: r = <int>T.cudaMemPoolImportFromShareableHandle(&c_memPool, <void *>c_shareableHandle, <cudaMemAllocationHandleType>c_handleType, <unsigned int>c_flags)
@@ -5238,7 +5238,7 @@ cdef PyObject *x_cudaMemPoolSetAttribute "x_cudaMemPoolSetAttribute"(PyObject *m
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[279], b): return NULL
     if cu_to_handle(a[0], &M, H_CUmemoryPool, &c_memPool): return cu.bad_arg(&F[279], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[279], 1)
+    if cu_to_enum(a[1], &M, E_cudaMemPoolAttr, &c_attr): return cu.bad_arg(&F[279], 1)
     if T.cudaMemPoolSetAttribute == NULL and cu.resolve(M.library, 279): return NULL
     if cu.tagged_from(&M, TAGS_cudaMemPoolAttr, N_TAGS_cudaMemPoolAttr, c_attr, a[2], fr, &t_value): return cu.bad_arg(&F[279], 2)
     with nogil: r = <int>T.cudaMemPoolSetAttribute(<cudaMemPool_t>c_memPool, <cudaMemPoolAttr>c_attr, t_value.data)
@@ -5345,7 +5345,7 @@ cdef PyObject *x_cudaMemRangeGetAttribute "x_cudaMemRangeGetAttribute"(PyObject 
     if n != 4 or kw != NULL:
         if cu.args(&a, n, kw, &F[283], b): return NULL
     if cu_to_u64(a[0], &c_dataSize): return cu.bad_arg(&F[283], 0)
-    if cu_to_enum(a[1], &c_attribute): return cu.bad_arg(&F[283], 1)
+    if cu_to_enum(a[1], &M, E_cudaMemRangeAttribute, &c_attribute): return cu.bad_arg(&F[283], 1)
     if cu_to_pointer(a[2], fr, 0, &c_devPtr): return cu.bad_arg(&F[283], 2)
     if cu_to_u64(a[3], &c_count): return cu.bad_arg(&F[283], 3)
     if T.cudaMemRangeGetAttribute == NULL and cu.resolve(M.library, 283): return NULL
@@ -5404,7 +5404,7 @@ cdef PyObject *f_cudaMemSetMemPool "f_cudaMemSetMemPool"(PyObject *m, PyObject *
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[285], b): return NULL
     if cu.record_arg(a[0], &M, R_cudaMemLocation, 1, &c_location): return cu.bad_arg(&F[285], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[285], 1)
+    if cu_to_enum(a[1], &M, E_cudaMemAllocationType, &c_type): return cu.bad_arg(&F[285], 1)
     if cu_to_handle(a[2], &M, H_CUmemoryPool, &c_memPool): return cu.bad_arg(&F[285], 2)
     if T.cudaMemSetMemPool == NULL and cu.resolve(M.library, 285): return NULL
     with nogil: r = <int>T.cudaMemSetMemPool(<cudaMemLocation *>c_location, <cudaMemAllocationType>c_type, <cudaMemPool_t>c_memPool)
@@ -5423,7 +5423,7 @@ cdef PyObject *x_cudaMemcpy "x_cudaMemcpy"(PyObject *m, PyObject *const *a, Py_s
     if cu_to_pointer(a[0], fr, 1, &c_dst): return cu.bad_arg(&F[286], 0)
     if cu_to_pointer(a[1], fr, 0, &c_src): return cu.bad_arg(&F[286], 1)
     if cu_to_u64(a[2], &c_count): return cu.bad_arg(&F[286], 2)
-    if cu_to_enum(a[3], &c_kind): return cu.bad_arg(&F[286], 3)
+    if cu_to_enum(a[3], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[286], 3)
     if T.cudaMemcpy == NULL and cu.resolve(M.library, 286): return NULL
     with nogil: r = <int>T.cudaMemcpy(<void *>c_dst, <const void *>c_src, <size_t>c_count, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 286, r)
@@ -5454,7 +5454,7 @@ cdef PyObject *x_cudaMemcpy2D "x_cudaMemcpy2D"(PyObject *m, PyObject *const *a, 
     if cu_to_u64(a[3], &c_spitch): return cu.bad_arg(&F[287], 3)
     if cu_to_u64(a[4], &c_width): return cu.bad_arg(&F[287], 4)
     if cu_to_u64(a[5], &c_height): return cu.bad_arg(&F[287], 5)
-    if cu_to_enum(a[6], &c_kind): return cu.bad_arg(&F[287], 6)
+    if cu_to_enum(a[6], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[287], 6)
     if T.cudaMemcpy2D == NULL and cu.resolve(M.library, 287): return NULL
     with nogil: r = <int>T.cudaMemcpy2D(<void *>c_dst, <size_t>c_dpitch, <const void *>c_src, <size_t>c_spitch, <size_t>c_width, <size_t>c_height, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 287, r)
@@ -5489,7 +5489,7 @@ cdef PyObject *f_cudaMemcpy2DArrayToArray "f_cudaMemcpy2DArrayToArray"(PyObject 
     if cu_to_u64(a[5], &c_hOffsetSrc): return cu.bad_arg(&F[288], 5)
     if cu_to_u64(a[6], &c_width): return cu.bad_arg(&F[288], 6)
     if cu_to_u64(a[7], &c_height): return cu.bad_arg(&F[288], 7)
-    if cu_to_enum(a[8], &c_kind): return cu.bad_arg(&F[288], 8)
+    if cu_to_enum(a[8], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[288], 8)
     if T.cudaMemcpy2DArrayToArray == NULL and cu.resolve(M.library, 288): return NULL
     with nogil: r = <int>T.cudaMemcpy2DArrayToArray(<cudaArray_t>c_dst, <size_t>c_wOffsetDst, <size_t>c_hOffsetDst, <cudaArray_const_t>c_src, <size_t>c_wOffsetSrc, <size_t>c_hOffsetSrc, <size_t>c_width, <size_t>c_height, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 288, r)
@@ -5514,7 +5514,7 @@ cdef PyObject *x_cudaMemcpy2DAsync "x_cudaMemcpy2DAsync"(PyObject *m, PyObject *
     if cu_to_u64(a[3], &c_spitch): return cu.bad_arg(&F[289], 3)
     if cu_to_u64(a[4], &c_width): return cu.bad_arg(&F[289], 4)
     if cu_to_u64(a[5], &c_height): return cu.bad_arg(&F[289], 5)
-    if cu_to_enum(a[6], &c_kind): return cu.bad_arg(&F[289], 6)
+    if cu_to_enum(a[6], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[289], 6)
     if cu_to_handle(a[7], &M, H_CUstream, &c_stream): return cu.bad_arg(&F[289], 7)
     if T.cudaMemcpy2DAsync == NULL and cu.resolve(M.library, 289): return NULL
     with nogil: r = <int>T.cudaMemcpy2DAsync(<void *>c_dst, <size_t>c_dpitch, <const void *>c_src, <size_t>c_spitch, <size_t>c_width, <size_t>c_height, <cudaMemcpyKind>c_kind, <cudaStream_t>c_stream)
@@ -5548,7 +5548,7 @@ cdef PyObject *x_cudaMemcpy2DFromArray "x_cudaMemcpy2DFromArray"(PyObject *m, Py
     if cu_to_u64(a[4], &c_hOffset): return cu.bad_arg(&F[290], 4)
     if cu_to_u64(a[5], &c_width): return cu.bad_arg(&F[290], 5)
     if cu_to_u64(a[6], &c_height): return cu.bad_arg(&F[290], 6)
-    if cu_to_enum(a[7], &c_kind): return cu.bad_arg(&F[290], 7)
+    if cu_to_enum(a[7], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[290], 7)
     if T.cudaMemcpy2DFromArray == NULL and cu.resolve(M.library, 290): return NULL
     with nogil: r = <int>T.cudaMemcpy2DFromArray(<void *>c_dst, <size_t>c_dpitch, <cudaArray_const_t>c_src, <size_t>c_wOffset, <size_t>c_hOffset, <size_t>c_width, <size_t>c_height, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 290, r)
@@ -5582,7 +5582,7 @@ cdef PyObject *x_cudaMemcpy2DFromArrayAsync "x_cudaMemcpy2DFromArrayAsync"(PyObj
     if cu_to_u64(a[4], &c_hOffset): return cu.bad_arg(&F[291], 4)
     if cu_to_u64(a[5], &c_width): return cu.bad_arg(&F[291], 5)
     if cu_to_u64(a[6], &c_height): return cu.bad_arg(&F[291], 6)
-    if cu_to_enum(a[7], &c_kind): return cu.bad_arg(&F[291], 7)
+    if cu_to_enum(a[7], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[291], 7)
     if cu_to_handle(a[8], &M, H_CUstream, &c_stream): return cu.bad_arg(&F[291], 8)
     if T.cudaMemcpy2DFromArrayAsync == NULL and cu.resolve(M.library, 291): return NULL
     with nogil: r = <int>T.cudaMemcpy2DFromArrayAsync(<void *>c_dst, <size_t>c_dpitch, <cudaArray_const_t>c_src, <size_t>c_wOffset, <size_t>c_hOffset, <size_t>c_width, <size_t>c_height, <cudaMemcpyKind>c_kind, <cudaStream_t>c_stream)
@@ -5616,7 +5616,7 @@ cdef PyObject *x_cudaMemcpy2DToArray "x_cudaMemcpy2DToArray"(PyObject *m, PyObje
     if cu_to_u64(a[4], &c_spitch): return cu.bad_arg(&F[292], 4)
     if cu_to_u64(a[5], &c_width): return cu.bad_arg(&F[292], 5)
     if cu_to_u64(a[6], &c_height): return cu.bad_arg(&F[292], 6)
-    if cu_to_enum(a[7], &c_kind): return cu.bad_arg(&F[292], 7)
+    if cu_to_enum(a[7], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[292], 7)
     if T.cudaMemcpy2DToArray == NULL and cu.resolve(M.library, 292): return NULL
     with nogil: r = <int>T.cudaMemcpy2DToArray(<cudaArray_t>c_dst, <size_t>c_wOffset, <size_t>c_hOffset, <const void *>c_src, <size_t>c_spitch, <size_t>c_width, <size_t>c_height, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 292, r)
@@ -5650,7 +5650,7 @@ cdef PyObject *x_cudaMemcpy2DToArrayAsync "x_cudaMemcpy2DToArrayAsync"(PyObject 
     if cu_to_u64(a[4], &c_spitch): return cu.bad_arg(&F[293], 4)
     if cu_to_u64(a[5], &c_width): return cu.bad_arg(&F[293], 5)
     if cu_to_u64(a[6], &c_height): return cu.bad_arg(&F[293], 6)
-    if cu_to_enum(a[7], &c_kind): return cu.bad_arg(&F[293], 7)
+    if cu_to_enum(a[7], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[293], 7)
     if cu_to_handle(a[8], &M, H_CUstream, &c_stream): return cu.bad_arg(&F[293], 8)
     if T.cudaMemcpy2DToArrayAsync == NULL and cu.resolve(M.library, 293): return NULL
     with nogil: r = <int>T.cudaMemcpy2DToArrayAsync(<cudaArray_t>c_dst, <size_t>c_wOffset, <size_t>c_hOffset, <const void *>c_src, <size_t>c_spitch, <size_t>c_width, <size_t>c_height, <cudaMemcpyKind>c_kind, <cudaStream_t>c_stream)
@@ -5780,7 +5780,7 @@ cdef PyObject *f_cudaMemcpyArrayToArray "f_cudaMemcpyArrayToArray"(PyObject *m, 
     if cu_to_u64(a[4], &c_wOffsetSrc): return cu.bad_arg(&F[300], 4)
     if cu_to_u64(a[5], &c_hOffsetSrc): return cu.bad_arg(&F[300], 5)
     if cu_to_u64(a[6], &c_count): return cu.bad_arg(&F[300], 6)
-    if cu_to_enum(a[7], &c_kind): return cu.bad_arg(&F[300], 7)
+    if cu_to_enum(a[7], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[300], 7)
     if T.cudaMemcpyArrayToArray == NULL and cu.resolve(M.library, 300): return NULL
     with nogil: r = <int>T.cudaMemcpyArrayToArray(<cudaArray_t>c_dst, <size_t>c_wOffsetDst, <size_t>c_hOffsetDst, <cudaArray_const_t>c_src, <size_t>c_wOffsetSrc, <size_t>c_hOffsetSrc, <size_t>c_count, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 300, r)
@@ -5799,7 +5799,7 @@ cdef PyObject *x_cudaMemcpyAsync "x_cudaMemcpyAsync"(PyObject *m, PyObject *cons
     if cu_to_pointer(a[0], fr, 1, &c_dst): return cu.bad_arg(&F[301], 0)
     if cu_to_pointer(a[1], fr, 0, &c_src): return cu.bad_arg(&F[301], 1)
     if cu_to_u64(a[2], &c_count): return cu.bad_arg(&F[301], 2)
-    if cu_to_enum(a[3], &c_kind): return cu.bad_arg(&F[301], 3)
+    if cu_to_enum(a[3], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[301], 3)
     if cu_to_handle(a[4], &M, H_CUstream, &c_stream): return cu.bad_arg(&F[301], 4)
     if T.cudaMemcpyAsync == NULL and cu.resolve(M.library, 301): return NULL
     with nogil: r = <int>T.cudaMemcpyAsync(<void *>c_dst, <const void *>c_src, <size_t>c_count, <cudaMemcpyKind>c_kind, <cudaStream_t>c_stream)
@@ -5871,7 +5871,7 @@ cdef PyObject *x_cudaMemcpyFromArray "x_cudaMemcpyFromArray"(PyObject *m, PyObje
     if cu_to_u64(a[2], &c_wOffset): return cu.bad_arg(&F[303], 2)
     if cu_to_u64(a[3], &c_hOffset): return cu.bad_arg(&F[303], 3)
     if cu_to_u64(a[4], &c_count): return cu.bad_arg(&F[303], 4)
-    if cu_to_enum(a[5], &c_kind): return cu.bad_arg(&F[303], 5)
+    if cu_to_enum(a[5], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[303], 5)
     if T.cudaMemcpyFromArray == NULL and cu.resolve(M.library, 303): return NULL
     with nogil: r = <int>T.cudaMemcpyFromArray(<void *>c_dst, <cudaArray_const_t>c_src, <size_t>c_wOffset, <size_t>c_hOffset, <size_t>c_count, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 303, r)
@@ -5901,7 +5901,7 @@ cdef PyObject *x_cudaMemcpyFromArrayAsync "x_cudaMemcpyFromArrayAsync"(PyObject 
     if cu_to_u64(a[2], &c_wOffset): return cu.bad_arg(&F[304], 2)
     if cu_to_u64(a[3], &c_hOffset): return cu.bad_arg(&F[304], 3)
     if cu_to_u64(a[4], &c_count): return cu.bad_arg(&F[304], 4)
-    if cu_to_enum(a[5], &c_kind): return cu.bad_arg(&F[304], 5)
+    if cu_to_enum(a[5], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[304], 5)
     if cu_to_handle(a[6], &M, H_CUstream, &c_stream): return cu.bad_arg(&F[304], 6)
     if T.cudaMemcpyFromArrayAsync == NULL and cu.resolve(M.library, 304): return NULL
     with nogil: r = <int>T.cudaMemcpyFromArrayAsync(<void *>c_dst, <cudaArray_const_t>c_src, <size_t>c_wOffset, <size_t>c_hOffset, <size_t>c_count, <cudaMemcpyKind>c_kind, <cudaStream_t>c_stream)
@@ -5929,7 +5929,7 @@ cdef PyObject *x_cudaMemcpyFromSymbol "x_cudaMemcpyFromSymbol"(PyObject *m, PyOb
     if cu_to_pointer(a[1], fr, 0, &c_symbol): return cu.bad_arg(&F[305], 1)
     if cu_to_u64(a[2], &c_count): return cu.bad_arg(&F[305], 2)
     if cu_to_u64(a[3], &c_offset): return cu.bad_arg(&F[305], 3)
-    if cu_to_enum(a[4], &c_kind): return cu.bad_arg(&F[305], 4)
+    if cu_to_enum(a[4], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[305], 4)
     if T.cudaMemcpyFromSymbol == NULL and cu.resolve(M.library, 305): return NULL
     with nogil: r = <int>T.cudaMemcpyFromSymbol(<void *>c_dst, <const void *>c_symbol, <size_t>c_count, <size_t>c_offset, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 305, r)
@@ -5957,7 +5957,7 @@ cdef PyObject *x_cudaMemcpyFromSymbolAsync "x_cudaMemcpyFromSymbolAsync"(PyObjec
     if cu_to_pointer(a[1], fr, 0, &c_symbol): return cu.bad_arg(&F[306], 1)
     if cu_to_u64(a[2], &c_count): return cu.bad_arg(&F[306], 2)
     if cu_to_u64(a[3], &c_offset): return cu.bad_arg(&F[306], 3)
-    if cu_to_enum(a[4], &c_kind): return cu.bad_arg(&F[306], 4)
+    if cu_to_enum(a[4], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[306], 4)
     if cu_to_handle(a[5], &M, H_CUstream, &c_stream): return cu.bad_arg(&F[306], 5)
     if T.cudaMemcpyFromSymbolAsync == NULL and cu.resolve(M.library, 306): return NULL
     with nogil: r = <int>T.cudaMemcpyFromSymbolAsync(<void *>c_dst, <const void *>c_symbol, <size_t>c_count, <size_t>c_offset, <cudaMemcpyKind>c_kind, <cudaStream_t>c_stream)
@@ -6043,7 +6043,7 @@ cdef PyObject *x_cudaMemcpyToArray "x_cudaMemcpyToArray"(PyObject *m, PyObject *
     if cu_to_u64(a[2], &c_hOffset): return cu.bad_arg(&F[309], 2)
     if cu_to_pointer(a[3], fr, 0, &c_src): return cu.bad_arg(&F[309], 3)
     if cu_to_u64(a[4], &c_count): return cu.bad_arg(&F[309], 4)
-    if cu_to_enum(a[5], &c_kind): return cu.bad_arg(&F[309], 5)
+    if cu_to_enum(a[5], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[309], 5)
     if T.cudaMemcpyToArray == NULL and cu.resolve(M.library, 309): return NULL
     with nogil: r = <int>T.cudaMemcpyToArray(<cudaArray_t>c_dst, <size_t>c_wOffset, <size_t>c_hOffset, <const void *>c_src, <size_t>c_count, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 309, r)
@@ -6073,7 +6073,7 @@ cdef PyObject *x_cudaMemcpyToArrayAsync "x_cudaMemcpyToArrayAsync"(PyObject *m, 
     if cu_to_u64(a[2], &c_hOffset): return cu.bad_arg(&F[310], 2)
     if cu_to_pointer(a[3], fr, 0, &c_src): return cu.bad_arg(&F[310], 3)
     if cu_to_u64(a[4], &c_count): return cu.bad_arg(&F[310], 4)
-    if cu_to_enum(a[5], &c_kind): return cu.bad_arg(&F[310], 5)
+    if cu_to_enum(a[5], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[310], 5)
     if cu_to_handle(a[6], &M, H_CUstream, &c_stream): return cu.bad_arg(&F[310], 6)
     if T.cudaMemcpyToArrayAsync == NULL and cu.resolve(M.library, 310): return NULL
     with nogil: r = <int>T.cudaMemcpyToArrayAsync(<cudaArray_t>c_dst, <size_t>c_wOffset, <size_t>c_hOffset, <const void *>c_src, <size_t>c_count, <cudaMemcpyKind>c_kind, <cudaStream_t>c_stream)
@@ -6101,7 +6101,7 @@ cdef PyObject *x_cudaMemcpyToSymbol "x_cudaMemcpyToSymbol"(PyObject *m, PyObject
     if cu_to_pointer(a[1], fr, 0, &c_src): return cu.bad_arg(&F[311], 1)
     if cu_to_u64(a[2], &c_count): return cu.bad_arg(&F[311], 2)
     if cu_to_u64(a[3], &c_offset): return cu.bad_arg(&F[311], 3)
-    if cu_to_enum(a[4], &c_kind): return cu.bad_arg(&F[311], 4)
+    if cu_to_enum(a[4], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[311], 4)
     if T.cudaMemcpyToSymbol == NULL and cu.resolve(M.library, 311): return NULL
     with nogil: r = <int>T.cudaMemcpyToSymbol(<const void *>c_symbol, <const void *>c_src, <size_t>c_count, <size_t>c_offset, <cudaMemcpyKind>c_kind)
     if r != 0: return cu.raise_(&M, 311, r)
@@ -6129,7 +6129,7 @@ cdef PyObject *x_cudaMemcpyToSymbolAsync "x_cudaMemcpyToSymbolAsync"(PyObject *m
     if cu_to_pointer(a[1], fr, 0, &c_src): return cu.bad_arg(&F[312], 1)
     if cu_to_u64(a[2], &c_count): return cu.bad_arg(&F[312], 2)
     if cu_to_u64(a[3], &c_offset): return cu.bad_arg(&F[312], 3)
-    if cu_to_enum(a[4], &c_kind): return cu.bad_arg(&F[312], 4)
+    if cu_to_enum(a[4], &M, E_cudaMemcpyKind, &c_kind): return cu.bad_arg(&F[312], 4)
     if cu_to_handle(a[5], &M, H_CUstream, &c_stream): return cu.bad_arg(&F[312], 5)
     if T.cudaMemcpyToSymbolAsync == NULL and cu.resolve(M.library, 312): return NULL
     with nogil: r = <int>T.cudaMemcpyToSymbolAsync(<const void *>c_symbol, <const void *>c_src, <size_t>c_count, <size_t>c_offset, <cudaMemcpyKind>c_kind, <cudaStream_t>c_stream)
@@ -6653,7 +6653,7 @@ cdef PyObject *f_cudaStreamBeginCapture "f_cudaStreamBeginCapture"(PyObject *m, 
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[338], b): return NULL
     if cu_to_handle(a[0], &M, H_CUstream, &c_stream): return cu.bad_arg(&F[338], 0)
-    if cu_to_enum(a[1], &c_mode): return cu.bad_arg(&F[338], 1)
+    if cu_to_enum(a[1], &M, E_cudaStreamCaptureMode, &c_mode): return cu.bad_arg(&F[338], 1)
     if T.cudaStreamBeginCapture == NULL and cu.resolve(M.library, 338): return NULL
     with nogil: r = <int>T.cudaStreamBeginCapture(<cudaStream_t>c_stream, <cudaStreamCaptureMode>c_mode)
     if r != 0: return cu.raise_(&M, 338, r)
@@ -6677,7 +6677,7 @@ cdef PyObject *x_cudaStreamBeginCaptureToGraph "x_cudaStreamBeginCaptureToGraph"
     if cu_to_handle(a[1], &M, H_CUgraph, &c_graph): return cu.bad_arg(&F[339], 1)
     if cu.array(a[2], &M, cu_t(CU_HANDLE, H_CUgraphNode), fr, &c_dependencies, &n_dependencies): return cu.bad_arg(&F[339], 2)
     if cu.array(a[3], &M, cu_t(CU_RECORD, R_cudaGraphEdgeData), fr, &c_dependencyData, &n_dependencyData): return cu.bad_arg(&F[339], 3)
-    if cu_to_enum(a[5], &c_mode): return cu.bad_arg(&F[339], 5)
+    if cu_to_enum(a[5], &M, E_cudaStreamCaptureMode, &c_mode): return cu.bad_arg(&F[339], 5)
     if T.cudaStreamBeginCaptureToGraph == NULL and cu.resolve(M.library, 339): return NULL
     h_numDependencies = cu_have(cu_have(CU_NO_ARRAY, c_dependencies, n_dependencies, 0), c_dependencyData, n_dependencyData, 0)
     if cu_count(a[4], h_numDependencies, 8, "dependencies and dependencyData", &c_numDependencies): return cu.bad_arg(&F[339], 4)
@@ -6702,7 +6702,7 @@ cdef PyObject *f_cudaStreamBeginRecaptureToGraph "f_cudaStreamBeginRecaptureToGr
     if n != 4 or kw != NULL:
         if cu.args(&a, n, kw, &F[340], b): return NULL
     if cu_to_handle(a[0], &M, H_CUstream, &c_stream): return cu.bad_arg(&F[340], 0)
-    if cu_to_enum(a[1], &c_mode): return cu.bad_arg(&F[340], 1)
+    if cu_to_enum(a[1], &M, E_cudaStreamCaptureMode, &c_mode): return cu.bad_arg(&F[340], 1)
     if cu_to_handle(a[2], &M, H_CUgraph, &c_graph): return cu.bad_arg(&F[340], 2)
     if cu.record_arg(a[3], &M, R_cudaGraphRecaptureCallbackData, 1, &c_callbackData): return cu.bad_arg(&F[340], 3)
     if T.cudaStreamBeginRecaptureToGraph == NULL and cu.resolve(M.library, 340): return NULL
@@ -6799,7 +6799,7 @@ cdef PyObject *f_cudaStreamGetAttribute "f_cudaStreamGetAttribute"(PyObject *m, 
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[347], b): return NULL
     if cu_to_handle(a[0], &M, H_CUstream, &c_hStream): return cu.bad_arg(&F[347], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[347], 1)
+    if cu_to_enum(a[1], &M, E_cudaLaunchAttributeID, &c_attr): return cu.bad_arg(&F[347], 1)
     if T.cudaStreamGetAttribute == NULL and cu.resolve(M.library, 347): return NULL
     o_value_out = cu.new_record(&M, R_cudaLaunchAttributeValue, &c_value_out)
     if o_value_out == NULL: return NULL
@@ -6841,7 +6841,7 @@ cdef PyObject *f_cudaStreamGetDevResource "f_cudaStreamGetDevResource"(PyObject 
     if n != 2 or kw != NULL:
         if cu.args(&a, n, kw, &F[349], b): return NULL
     if cu_to_handle(a[0], &M, H_CUstream, &c_hStream): return cu.bad_arg(&F[349], 0)
-    if cu_to_enum(a[1], &c_type): return cu.bad_arg(&F[349], 1)
+    if cu_to_enum(a[1], &M, E_cudaDevResourceType, &c_type): return cu.bad_arg(&F[349], 1)
     if T.cudaStreamGetDevResource == NULL and cu.resolve(M.library, 349): return NULL
     o_resource = cu.new_record(&M, R_cudaDevResource, &c_resource)
     if o_resource == NULL: return NULL
@@ -6936,7 +6936,7 @@ cdef PyObject *f_cudaStreamSetAttribute "f_cudaStreamSetAttribute"(PyObject *m, 
     if n != 3 or kw != NULL:
         if cu.args(&a, n, kw, &F[356], b): return NULL
     if cu_to_handle(a[0], &M, H_CUstream, &c_hStream): return cu.bad_arg(&F[356], 0)
-    if cu_to_enum(a[1], &c_attr): return cu.bad_arg(&F[356], 1)
+    if cu_to_enum(a[1], &M, E_cudaLaunchAttributeID, &c_attr): return cu.bad_arg(&F[356], 1)
     if cu.record_arg(a[2], &M, R_cudaLaunchAttributeValue, 1, &c_value): return cu.bad_arg(&F[356], 2)
     if T.cudaStreamSetAttribute == NULL and cu.resolve(M.library, 356): return NULL
     with nogil: r = <int>T.cudaStreamSetAttribute(<cudaStream_t>c_hStream, <cudaLaunchAttributeID>c_attr, <const cudaLaunchAttributeValue *>c_value)
@@ -7011,7 +7011,7 @@ cdef PyObject *f_cudaThreadExchangeStreamCaptureMode "f_cudaThreadExchangeStream
     if n != 1 or kw != NULL:
         if cu.args(&a, n, kw, &F[360], b): return NULL
     if a[0] != Py_None:
-        if cu_to_enum(a[0], &v_mode): return cu.bad_arg(&F[360], 0)
+        if cu_to_enum(a[0], &M, E_cudaStreamCaptureMode, &v_mode): return cu.bad_arg(&F[360], 0)
         c_mode = <cudaStreamCaptureMode>v_mode
         p_mode = &c_mode
     if T.cudaThreadExchangeStreamCaptureMode == NULL and cu.resolve(M.library, 360): return NULL

@@ -40,7 +40,7 @@ def _scalar(body: Body, p: Parameter, value: Value, type_: str, name: str) -> st
         body.convert(f"cu_to_f64({arg}, &{name})", p.name)
     elif value.kind == "enum":
         body.declare("int", f"{name} = 0")
-        body.convert(f"cu_to_enum({arg}, &{name})", p.name)
+        body.convert(f"cu_to_enum({arg}, &M, E_{value.name}, &{name})", p.name)
     elif value.kind == "handle":
         body.declare("void *", name)
         body.convert(f"cu_to_handle({arg}, &M, H_{value.name}, &{name})", p.name)
