@@ -56,4 +56,5 @@ def namespace(module_name: str) -> dict[str, Any]:
     for type_, code in ((ctypes.c_void_p, "P"), (ctypes.c_int, "i"), (ctypes.c_uint64, "Q"), (ctypes.c_float, "f")):
         floor.set_type(type_, code)
     coded = {"coded3": (made["values3"], "Pif"), "coded16": (made["values16"], "Q" * 16)}
-    return made | vars(floor) | handles | coded | {"config": config}
+    lists = {"dims": [64, 64], "strides": [256], "box": [32, 32], "steps": [1, 1]}
+    return made | vars(floor) | handles | coded | lists | {"config": config}
