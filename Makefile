@@ -18,6 +18,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 run: build
 	$(BIN)/python -m generator emit --check
 	$(BIN)/python examples/compile_kernel.py
+	$(BIN)/python examples/saxpy.py
+	$(BIN)/python examples/saxpy.py
 	$(BIN)/python -m cubind
 
 test: check build
@@ -64,4 +66,4 @@ $(BENCH)/installed: pyproject.toml tools/install.py
 	touch $@
 
 clean:
-	rm -rf build dist $(VENV) .venv-* *.egg-info bindings/*.egg-info bindings/cubind/*.so
+	rm -rf build dist $(VENV) .venv-* *.egg-info bindings/*.egg-info bindings/cubind/*.so bindings/cubind/_cpu

@@ -1,14 +1,17 @@
-"""Builds the extension modules; everything else is in pyproject.toml.
+"""Builds the extension modules and the CPU device; everything else is in pyproject.toml.
 
 One binary serves CPython 3.11 and later (the stable ABI).  Free-threaded builds have no stable ABI: they get their own.
 """
 
 import os
+import runpy
+import shutil
 import sysconfig
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 PACKAGE = Path("bindings/cubind")
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
@@ -35,7 +38,25 @@ def extension(name, sources, optimize, libraries=()):
 core = extension("_core", sorted(PACKAGE.glob("_*.c")), "-O2", ("dl", "pthread", "m"))
 generated = [extension(p.stem, [p], "-O1") for p in sorted(PACKAGE.glob("*.pyx"))]
 
+
+class BuildAll(build_ext):
+    """Extension modules, and beside them in the package the library `_cpu/libcuda.so.1`."""
+
+    def run(self):
+        super().run()
+        if os.environ.get("CUBIND_BUILD_CPU_DEVICE") == "0":
+            return
+        device = runpy.run_path("cpu_device/build.py")
+        inside = Path("_cpu") / device["SONAME"]
+        library = device["build"](PACKAGE / inside, device["default_objects"]())
+        if not self.inplace:
+            target = Path(self.build_lib) / "cubind" / inside
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(library, target)
+
+
 setup(
+    cmdclass={"build_ext": BuildAll},
     ext_modules=[
         core,
         *cythonize(

@@ -76,7 +76,7 @@ NOTES = {
     "launch_16_typed": "(values, ctypes classes), which all of them take",
     "launch_3_values": "ours: plain values, packed to the sizes that the driver tells; peers: (values, ctypes classes)",
     "launch_16_values": "ours: plain values, packed to the sizes that the driver tells; peers: (values, ctypes classes)",
-    "tensor_map_prepared": "dimensions made once, in the fastest form that the API takes: addresses of arrays (legacy and C: lists)",
+    "tensor_map_prepared": "dimensions made once, in the fastest form the API takes: addresses of arrays (legacy, C: lists)",
     "failing_call": "raised and caught; the legacy column compares the status it returns",
 }
 

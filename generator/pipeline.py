@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import database, headers, lower, policy
-from .emit import abi_header, coverage, cy_layer, error_table, py_layer, stub, tables, types_pxd
+from .emit import abi_header, coverage, cpu_exports, cy_layer, error_table, py_layer, stub, tables, types_pxd
 from .plan import Plan
 from .writer import STAMP, write_if_changed
 
 ROOT = Path(__file__).parent
 OUT = ROOT.parent
 PACKAGE = Path("bindings/cubind")
+CPU_DEVICE = Path("cpu_device/src")
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,18 @@ def _library(one: Lowered, version: str, shared: frozenset[str]) -> dict[Path, s
         f"cy{info.name}.pxd": cy_layer.emit_pxd(plan.library, info, plan.types),
         f"cy{info.name}.pyx": cy_layer.emit_pyx(plan.library, info, plan.types),
     }
-    return {PACKAGE / name: text for name, text in texts.items()}
+    found = {PACKAGE / name: text for name, text in texts.items()}
+    if info.stand_in:
+        exports = cpu_exports.emit(plan.library, info, plan.types)
+        found |= {CPU_DEVICE / info.name / name: text for name, text in exports.items()}
+    return found
 
 
 def stale(out: Path, texts: dict[Path, str]) -> list[Path]:
     """Generated files in the tree that nothing emits any more."""
-    folder = out / PACKAGE
-    files = [p for p in folder.rglob("*") if p.suffix in (".h", ".pxd", ".pyx", ".pyi", ".py") and p.is_file()]
+    folders = [out / PACKAGE, out / CPU_DEVICE]
+    suffixes = (".h", ".hpp", ".cpp", ".pxd", ".pyx", ".pyi", ".py")
+    files = [p for folder in folders for p in folder.rglob("*") if p.suffix in suffixes and p.is_file()]
     return [p.relative_to(out) for p in files if p.relative_to(out) not in texts and STAMP in p.read_text()[:300]]
 
 

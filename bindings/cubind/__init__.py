@@ -30,7 +30,7 @@ def __getattr__(name):
 def __dir__():
     from . import _errors, _info
 
-    return sorted({*globals(), *_info.modules(), *_errors.__all__})
+    return sorted({*globals(), "cpu", *_info.modules(), *_errors.__all__})
 
 
 def has(name):

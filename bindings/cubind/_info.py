@@ -88,6 +88,7 @@ _FOUND_BY = {
     "CUDA_PATH": "$CUDA_PATH",
     "CUDA_HOME": "$CUDA_HOME",
     "system": "system loader",
+    "cpu": "CPU device",
 }
 
 

@@ -15,6 +15,7 @@ typedef struct library {
     cu_library shared; /* first: a cu_library * is a library * */
     struct library *next;
     found found;   /* filled once; found.handle is the flag */
+    int warned;    /* that our own library is used in its place */
     table **slots; /* the modules' table pointers */
     size_t n_slots;
     const cu_func_spec *funcs; /* public names, index = index of the symbol; NULL: not told */
@@ -175,9 +176,25 @@ static int open_without_gil(library *lib) {
     return failed;
 }
 
+/* Once a process, at the first call from Python: the device is not what most programs expect.  Nonzero: made an error. */
+static int warn_of_stand_in(library *lib) {
+    const char *other = lib->found.instead_of;
+    if (lib->warned || !other) return 0;
+    lib->warned = 1;
+    text t = {0};
+    if (*other)
+        text_add(&t, "%s at %s has no device", lib->shared.spec->title, other);
+    else
+        text_add(&t, "%s was not found", lib->shared.spec->title);
+    text_add(&t, ": kernels run on the CPU device; set CUBIND_DEVICE=cpu to choose it, CUBIND_DEVICE=gpu to forbid it");
+    int failed = PyErr_WarnEx(PyExc_UserWarning, t.s ? t.s : "kernels run on the CPU device", 1);
+    free(t.s);
+    return failed;
+}
+
 int cubind_resolve(cu_library *shared, int index) {
     library *lib = shared->private_state;
-    int failed = open_with_gil(lib, 0);
+    int failed = open_with_gil(lib, 0) || warn_of_stand_in(lib);
     if (failed) return -1;
     Py_BEGIN_ALLOW_THREADS failed = fill(lib, index);
     Py_END_ALLOW_THREADS return failed ? raise_missing(lib, index) : 0;
@@ -253,9 +270,21 @@ static PyObject *py_open(PyObject *Py_UNUSED(core), PyObject *arg) {
     const char *name = PyUnicode_AsUTF8AndSize(arg, NULL);
     if (!name) return NULL;
     for (library *lib = registry; lib; lib = lib->next)
-        if (!strcmp(lib->shared.spec->name, name))
+        if (!strcmp(lib->shared.spec->name, name)) {
+            lib->warned = 1; /* who asks for the path is told by it */
             return open_with_gil(lib, 0) ? NULL : PyUnicode_DecodeFSDefault(lib->found.path);
+        }
     return PyErr_Format(PyExc_ValueError, "no library is called %R", arg);
+}
+
+/* What the CPU device says about the last kernel that failed; None where the device is another one. */
+static PyObject *py_cpu_report(PyObject *Py_UNUSED(core), PyObject *Py_UNUSED(arg)) {
+    for (library *lib = registry; lib; lib = lib->next) {
+        void *handle = lib->shared.spec->stand_in ? found_handle(&lib->found) : NULL;
+        void *report = handle ? os_symbol(handle, "cubind_cpu_last_report") : NULL;
+        if (report) return PyUnicode_DecodeFSDefault(((const char *(*)(void))(uintptr_t)report)());
+    }
+    Py_RETURN_NONE;
 }
 
 static PyObject *py_per_thread(PyObject *Py_UNUSED(core), PyObject *arg) {
@@ -273,6 +302,8 @@ static PyMethodDef functions[] = {
     {"_libraries", py_libraries, METH_NOARGS,
      "_libraries($module, /)\n--\n\nOne dict for each library that a module uses."},
     {"_open", py_open, METH_O, "_open($module, name, /)\n--\n\nOpen a library by its short name; its path."},
+    {"_cpu_report", py_cpu_report, METH_NOARGS,
+     "_cpu_report($module, /)\n--\n\nThe CPU device's last report; None where another driver is used."},
     {"_per_thread_default_stream", py_per_thread, METH_O,
      "_per_thread_default_stream($module, enable, /)\n--\n\nSwitch (True, False) or ask (None)."},
     {NULL, NULL, 0, NULL},

@@ -60,6 +60,12 @@ static inline void *os_symbol(void *handle, const char *name) {
     return dlsym(handle, name);
 }
 
+/* The file that an address of code or data belongs to, or NULL. */
+static inline const char *os_file_of(const void *address) {
+    Dl_info info;
+    return dladdr(address, &info) ? info.dli_fname : NULL;
+}
+
 /* The path a handle was opened from, or NULL where the system does not tell. */
 static inline const char *os_path(void *handle) {
 #if defined(__linux__)

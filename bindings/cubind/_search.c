@@ -1,7 +1,8 @@
 /* Finding and opening one library.
  *
  * Order: an explicit path in $<override_env>, and nothing else then; what the process has already; installed wheels
- * below sys.path; $CUDA_PATH and $CUDA_HOME; the system's loader.  What needs Python (sys.path) or must not race with
+ * below sys.path; $CUDA_PATH and $CUDA_HOME; the system's loader; our own library, where the specification names one
+ * and $CUBIND_DEVICE does not forbid it.  What needs Python (sys.path) or must not race with
  * os.environ is read first, with the GIL; then files are looked at under one mutex, without Python.  A search that
  * failed is not remembered: the next call looks again, since a library may have been installed in between.
  */
@@ -99,10 +100,29 @@ static int add_sys_path(search *s, const cu_library_spec *spec) {
     return 0;
 }
 
+static enum device_choice device_choice(void) {
+    const char *value = getenv("CUBIND_DEVICE");
+    if (!value || !*value || !strcmp(value, "auto")) return DEVICE_AUTO;
+    return !strcmp(value, "gpu") ? DEVICE_GPU : !strcmp(value, "cpu") ? DEVICE_CPU : DEVICE_UNKNOWN;
+}
+
+/* Our own library lies in the package, beside this extension module. */
+static int add_stand_in(search *s, const cu_library_spec *spec) {
+    s->device = spec->stand_in ? device_choice() : DEVICE_GPU;
+    const char *own = s->device == DEVICE_GPU ? NULL : os_file_of((const void *)(uintptr_t)add_stand_in);
+    const char *slash = own ? strrchr(own, '/') : NULL;
+    if (!slash) return 0;
+    size_t folder = (size_t)(slash + 1 - own), size = folder + strlen(spec->stand_in) + 1;
+    s->stand_in = malloc(size);
+    if (!s->stand_in) return -1;
+    snprintf(s->stand_in, size, "%.*s%s", (int)folder, own, spec->stand_in);
+    return 0;
+}
+
 int search_collect(search *s, const cu_library_spec *spec, int with_python) {
     const char *override = spec->override_env ? getenv(spec->override_env) : NULL;
     if (override && *override) return (s->override = strdup(override)) ? 0 : -1;
-    if (with_python && add_sys_path(s, spec)) return -1;
+    if (add_stand_in(s, spec) || (with_python && add_sys_path(s, spec))) return -1;
     static const char *const homes[] = {"CUDA_PATH", "CUDA_HOME"};
     for (int i = 0; i < 2; i++) {
         const char *home = getenv(homes[i]), *other = i ? getenv(homes[0]) : NULL;
@@ -117,6 +137,7 @@ void search_free(search *s) {
     for (size_t i = 0; i < s->n; i++) free(s->places[i].path);
     free(s->places);
     free(s->override);
+    free(s->stand_in);
 }
 
 /* ---- opening: under the mutex, without the GIL ------------------------------------------------------------------- */
@@ -158,6 +179,41 @@ static void *open_by_system(const cu_library_spec *spec, text *report) {
         if (report) text_add(report, "\n  system: %s", os_error());
     }
     return NULL;
+}
+
+static void *open_stand_in(const search *s, text *report) {
+    void *handle = s->stand_in ? os_open(s->stand_in, 0) : NULL;
+    if (!handle && s->stand_in && report) text_add(report, "\n  CPU device: %s", os_error());
+    return handle;
+}
+
+/* A driver may be installed where there is no GPU.  One that lacks the functions is taken as it is. */
+static int has_device(void *handle) {
+    int (*init)(unsigned) = (int (*)(unsigned))(uintptr_t)os_symbol(handle, "cuInit");
+    int (*count)(int *) = (int (*)(int *))(uintptr_t)os_symbol(handle, "cuDeviceGetCount");
+    int n = 0;
+    return !init || !count || (init(0) == 0 && count(&n) == 0 && n > 0);
+}
+
+static void *open_vendors(const search *s, const cu_library_spec *spec, const char **how, text *report) {
+    *how = "process";
+    void *handle = open_loaded(spec);
+    if (!handle) handle = open_file(s, how, report);
+    if (handle) return handle;
+    *how = "system";
+    return open_by_system(spec, report);
+}
+
+/* What is there, or our own library in its place; a failure is remembered nowhere. */
+static void *open_either(const search *s, const cu_library_spec *spec, found *out, const char **how, text *report) {
+    void *handle = s->device == DEVICE_CPU ? NULL : open_vendors(s, spec, how, report);
+    if (s->device == DEVICE_GPU || (handle && (!s->stand_in || has_device(handle)))) return handle;
+    void *own = open_stand_in(s, report);
+    if (!own) return handle;
+    *how = "cpu";
+    const char *path = handle ? os_path(handle) : NULL;
+    if (s->device == DEVICE_AUTO) out->instead_of = strdup(path ? path : handle ? spec->sonames[0] : "");
+    return own;
 }
 
 /* ---- what to say when nothing was found -------------------------------------------------------------------------- */
@@ -208,17 +264,12 @@ static int look_everywhere(const search *s, const cu_library_spec *spec, found *
     const char *how = "override";
     void *handle = NULL;
     if (report) report_start(s, spec, report);
-    if (s->override) {
+    if (s->override)
         handle = open_override(s, spec, report);
-    } else {
-        how = "process";
-        handle = open_loaded(spec);
-        if (!handle) handle = open_file(s, &how, report);
-        if (!handle) {
-            how = "system";
-            handle = open_by_system(spec, report);
-        }
-    }
+    else if (s->device != DEVICE_UNKNOWN)
+        handle = open_either(s, spec, out, &how, report);
+    else if (report)
+        text_add(report, "\n  nothing: $CUBIND_DEVICE is neither auto nor gpu nor cpu");
     if (!handle) {
         if (report) report_failure(s, spec, report);
         return -1;

@@ -15,7 +15,8 @@ typedef struct text {
 typedef struct found {
     void *handle;
     char *path;
-    const char *how;   /* "override", "process", "wheel", "CUDA_PATH", "CUDA_HOME", "system" */
+    const char *how;   /* "override", "process", "wheel", "CUDA_PATH", "CUDA_HOME", "system", "cpu" */
+    char *instead_of;  /* `how` is "cpu" and nobody asked for it: the library that has no device; "" for none */
     void *resolver;    /* spec->resolver, */
     void *resolver_v1; /* or its first version, without the status argument; or neither */
 } found;
@@ -26,9 +27,14 @@ typedef struct place {
     int foreign; /* a library of another major version: never opened, only told about */
 } place;
 
+/* $CUBIND_DEVICE: whether our own library may be used where the vendor's has no device, or must be. */
+enum device_choice { DEVICE_AUTO, DEVICE_GPU, DEVICE_CPU, DEVICE_UNKNOWN };
+
 typedef struct search {
     char *override; /* the value of spec->override_env, or NULL */
-    place *places;  /* files, in order */
+    char *stand_in; /* the file of our own library, or NULL where there may be none */
+    enum device_choice device;
+    place *places; /* files, in order */
     size_t n, room;
     int n_homes; /* $CUDA_PATH and $CUDA_HOME: how many of them are set */
 } search;

@@ -22,7 +22,7 @@ from .isolated import Isolated
 PACKAGE = Path(__file__).resolve().parents[2] / "bindings" / "cubind"
 OVERRIDES = ("CUBIND_DRIVER_LIBRARY", "CUBIND_RUNTIME_LIBRARY", "CUBIND_NVRTC_LIBRARY")
 _SILENT = (*OVERRIDES, "CUDA_PATH", "CUDA_HOME", "LD_LIBRARY_PATH", "CUBIND_PER_THREAD_DEFAULT_STREAM",
-           "CUDA_PYTHON_CUDA_PER_THREAD_DEFAULT_STREAM", "PYTHONPATH")  # fmt: skip
+           "CUDA_PYTHON_CUDA_PER_THREAD_DEFAULT_STREAM", "PYTHONPATH", "CUBIND_DEVICE")  # fmt: skip
 _PRELUDE = """
 #define _GNU_SOURCE
 #define CUBIND_EXACT_NAMES
@@ -47,9 +47,12 @@ def compile_library(folder: Path, name: str, source: str, *options: str) -> Path
 
 
 def environment(**changes: str | Path) -> dict[str, str]:
-    """This process's environment without what leads cubind to a library; `changes` are put in."""
+    """This process's environment without what leads cubind to a library; `changes` are put in.
+
+    The CPU device takes nobody's place, unless CUBIND_DEVICE is among the changes.
+    """
     clean = {key: value for key, value in os.environ.items() if key not in _SILENT}
-    return clean | {key: str(value) for key, value in changes.items()}
+    return clean | {"CUBIND_DEVICE": "gpu"} | {key: str(value) for key, value in changes.items()}
 
 
 def run(script: str, *arguments: str | Path, status: int = 0, timeout: float = 30, **changes: str | Path) -> str:

@@ -1,0 +1,118 @@
+"""Builds the CPU device: `libcuda.so.1` from all of src/.  setup.py calls it; `python cpu_device/build.py OUT` does it alone.
+
+An object is compiled again when its source, a header it includes or its command has changed.  $CXX names the compiler, $CXXFLAGS
+adds to its flags (a sanitizer); $CPU_DEVICE_OBJECTS is another folder for the objects.
+"""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+SOURCES = ROOT / "src"
+ABI = ROOT.parent / "bindings" / "cubind" / "_abi"
+SONAME = "libcuda.so.1"
+
+COMMON = ["-std=c++17", "-fPIC", "-pthread", "-g0", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]
+DRIVER = ["-O2", "-DCUBIND_EXACT_NAMES", f"-I{ABI}"]
+# arithmetic is as PTX defines it, not as C++ might improve it
+MACHINE = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fno-strict-aliasing"]
+# handlers of instructions are compiled for several levels of x86-64, and one is chosen at start
+LEVELS = {"base": []} | (
+    {
+        "v2": ["-march=x86-64-v2"],
+        "v3": ["-march=x86-64-v3"],
+        "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+    }
+    if platform.machine() in ("x86_64", "AMD64")
+    else {}
+)
+# the C++ library is linked in: programs that load the device may have an older one
+LINK = ["-shared", "-pthread", "-static-libstdc++", "-static-libgcc", f"-Wl,-soname,{SONAME}", "-Wl,-Bsymbolic",
+        "-Wl,-z,nodelete", "-Wl,-z,defs", "-Wl,--exclude-libs,ALL", "-Wl,-s"]  # fmt: skip
+
+
+def compiler():
+    """The command that compiles C++."""
+    return shlex.split(os.environ.get("CXX", "g++"))
+
+
+def variants(source):
+    """(suffix of the object, flags) for each way a source is compiled."""
+    folder = source.parent.name
+    if folder != "exec":
+        return [("", DRIVER if folder == "driver" else ["-O2"])]
+    if not source.name.startswith("handlers_"):
+        return [("", ["-O2", *MACHINE])]
+    return [(f".{name}", ["-O3", *MACHINE, f"-DCPU_DEVICE_LEVEL={name}", *flags]) for name, flags in LEVELS.items()]
+
+
+def up_to_date(obj, command):
+    """Whether an object was made by this command from files that are older than it."""
+    listed, noted = obj.with_suffix(".d"), obj.with_suffix(".cmd")
+    if not (obj.exists() and listed.exists() and noted.exists()) or noted.read_text() != command:
+        return False
+    needs = listed.read_text().replace("\\\n", " ").partition(":")[2].split()
+    made = obj.stat().st_mtime
+    return all(Path(p).exists() and Path(p).stat().st_mtime <= made for p in needs)
+
+
+def compile_one(source, obj, flags):
+    """Compiles one object if it needs to be; returns whether it was."""
+    extra = shlex.split(os.environ.get("CXXFLAGS", ""))
+    command = [*compiler(), *COMMON, *flags, *extra, "-MMD", "-c", str(source), "-o", str(obj)]
+    text = shlex.join(command)
+    if up_to_date(obj, text):
+        return False
+    obj.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(command, check=True)
+    obj.with_suffix(".cmd").write_text(text)
+    return True
+
+
+def precompile(objects):
+    """The flags that use the driver's headers in precompiled form: they cost more than the code in most of its files."""
+    prelude = objects / "driver" / "prelude.hpp"
+    text = f'#include "{SOURCES / "driver" / "module.hpp"}"\n'
+    if not prelude.exists() or prelude.read_text() != text:
+        prelude.parent.mkdir(parents=True, exist_ok=True)
+        prelude.write_text(text)
+    compile_one(prelude, prelude.with_name("prelude.hpp.gch"), [*DRIVER, "-x", "c++-header"])
+    return ["-include", str(prelude)]
+
+
+def build(library, objects):
+    """Makes the library at `library`, with objects below `objects`."""
+    prelude = precompile(objects)
+    jobs = [
+        (source, objects / source.parent.name / f"{source.stem}{suffix}.o", flags)
+        for source in sorted(SOURCES.rglob("*.cpp"))
+        for suffix, flags in variants(source)
+    ]
+    jobs = [
+        (source, obj, [*flags, *prelude] if source.parent.name == "driver" else flags) for source, obj, flags in jobs
+    ]
+    jobs.sort(key=lambda job: -job[0].stat().st_size * (2 if job[0].name.startswith("handlers_") else 1))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        compiled = list(pool.map(lambda job: compile_one(*job), jobs))
+    if any(compiled) or not library.exists():
+        library.parent.mkdir(parents=True, exist_ok=True)
+        made = library.with_name(library.name + ".new")  # a process may be using the old one
+        command = [*compiler(), *shlex.split(os.environ.get("CXXFLAGS", "")), *(str(job[1]) for job in jobs), *LINK]
+        command += [f"-Wl,--version-script={SOURCES / 'driver' / 'exports.map'}", "-o", str(made)]
+        subprocess.run(command, check=True)
+        made.replace(library)
+    return library
+
+
+def default_objects():
+    """Where objects are kept between builds."""
+    return Path(os.environ.get("CPU_DEVICE_OBJECTS") or ROOT.parent / "build" / "cpu_device")
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]), default_objects())

@@ -1,0 +1,65 @@
+// What every function of the API does first: nothing is thrown across the C boundary, the driver is initialised, a context is there.
+#pragma once
+
+#include <new>
+#include <system_error>
+
+#include "context.hpp"
+
+namespace cpu_device {
+
+bool initialized(); // cuInit was called in this process
+void initialize();
+
+template <class Body> CUresult guarded(Body &&body) noexcept {
+    try {
+        return body();
+    } catch (const std::bad_alloc &) {
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    } catch (const std::system_error &) { // no more threads
+        return CUDA_ERROR_OPERATING_SYSTEM;
+    } catch (...) { return CUDA_ERROR_UNKNOWN; }
+}
+
+template <class Body> CUresult call(Body &&body) noexcept {
+    return guarded([&]() -> CUresult { return initialized() ? body() : CUDA_ERROR_NOT_INITIALIZED; });
+}
+
+// Whether a context can be worked with; an error in one of its kernels stays until it ends.
+inline CUresult usable(const Context *context) {
+    if (!context) return CUDA_ERROR_INVALID_CONTEXT;
+    if (!context->alive()) return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+    return context->fault();
+}
+
+// body(Context &) with the current context.
+template <class Body> CUresult in_context(Body &&body) noexcept {
+    return call([&]() -> CUresult {
+        if (in_stream_work()) return CUDA_ERROR_NOT_PERMITTED;
+        const std::shared_ptr<Context> context = current_context();
+        const CUresult status = usable(context.get());
+        return status == CUDA_SUCCESS ? body(*context) : status;
+    });
+}
+
+// body(Stream &) with a stream of a usable context.
+template <class Body> CUresult in_stream(CUstream handle, Body &&body) noexcept {
+    return in_context([&](Context &current) -> CUresult {
+        const std::shared_ptr<Stream> stream = stream_of(handle, current);
+        if (!stream) return CUDA_ERROR_INVALID_HANDLE;
+        const CUresult status = usable(&stream->context);
+        return status == CUDA_SUCCESS ? body(*stream) : status;
+    });
+}
+
+// Submits work and waits for it; the context's error, if the work found one.
+inline CUresult submit_and_wait(Stream &stream, Stream::Work work) {
+    stream.finish(stream.submit(std::move(work)));
+    return stream.context.fault();
+}
+
+inline CUresult status_of(Status status) {
+    return static_cast<CUresult>(static_cast<int>(status));
+}
+
+} // namespace cpu_device

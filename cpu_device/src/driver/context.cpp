@@ -1,0 +1,187 @@
+// The life of a context, its streams, and which context a thread uses.
+#include "context.hpp"
+
+#include "export_tables.hpp"
+#include "ledger.hpp"
+#include "report.hpp"
+
+#include <algorithm>
+
+namespace cpu_device {
+
+thread_local bool PerThreadStream::active_ = false;
+
+namespace {
+
+thread_local std::vector<std::shared_ptr<Context>> stack;
+struct OwnStreams {
+    std::map<std::pair<uint64_t, uint64_t>, std::weak_ptr<Stream>> by_context; // context and life of it
+};
+thread_local OwnStreams own_streams;
+
+uint64_t next_id() {
+    static std::atomic<uint64_t> next{1};
+    return next++;
+}
+
+constexpr size_t kDefaultLimits[CU_LIMIT_MAX] = {1024, 1 << 20, 8 << 20, 2, 2048, 64, 0, 0, 0, 0, 0};
+
+} // namespace
+
+Context::Context(int device_, bool primary_, unsigned flags_)
+    : device(device_), primary(primary_), id(next_id()), flags(flags_) {}
+
+void Context::begin() {
+    std::lock_guard<std::mutex> guard(lock_);
+    for (int i = 0; i < CU_LIMIT_MAX; i++) limits[i] = kDefaultLimits[i];
+    fault_ = 0;
+    stop = false;
+    life_++;
+    legacy_ = std::make_shared<Stream>(shared_from_this(), CU_STREAM_DEFAULT, 0);
+    streams_.push_back(legacy_);
+    alive_.store(true, std::memory_order_release);
+}
+
+void Context::end() {
+    if (!alive_.exchange(false)) return;
+    synchronize();
+    std::vector<std::shared_ptr<Stream>> streams;
+    std::map<uint64_t, std::shared_ptr<Object>> owned;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        streams.swap(streams_);
+        owned.swap(owned_);
+        legacy_.reset();
+    }
+    for (const auto &stream : streams) {
+        if (stream->handle) remove_handle(HandleKind::stream, stream->handle);
+        stream->close();
+    }
+    for (const auto &[handle, object] : owned) remove_handle(static_cast<HandleKind>(handle >> 40), handle);
+    ledger().release_all(id);
+}
+
+std::shared_ptr<Stream> Context::legacy_stream() {
+    std::lock_guard<std::mutex> guard(lock_);
+    return legacy_;
+}
+
+std::shared_ptr<Stream> Context::own_stream() {
+    std::lock_guard<std::mutex> guard(lock_);
+    std::weak_ptr<Stream> &kept = own_streams.by_context[{id, life_}];
+    std::shared_ptr<Stream> stream = kept.lock();
+    if (!stream) {
+        stream = std::make_shared<Stream>(shared_from_this(), CU_STREAM_DEFAULT, 0);
+        streams_.push_back(stream);
+        kept = stream;
+    }
+    return stream;
+}
+
+std::shared_ptr<Stream> Context::make_stream(unsigned stream_flags, int priority) {
+    auto stream = std::make_shared<Stream>(shared_from_this(), stream_flags, priority);
+    std::lock_guard<std::mutex> guard(lock_);
+    streams_.push_back(stream);
+    return stream;
+}
+
+std::vector<std::shared_ptr<Stream>> Context::streams() {
+    std::lock_guard<std::mutex> guard(lock_);
+    return streams_;
+}
+
+void Context::forget(const Stream &stream) {
+    std::lock_guard<std::mutex> guard(lock_);
+    streams_.erase(std::remove_if(streams_.begin(), streams_.end(), [&](auto &s) { return s.get() == &stream; }),
+                   streams_.end());
+}
+
+void Context::synchronize() {
+    std::vector<std::pair<std::shared_ptr<Stream>, Moment>> pending;
+    for (auto &stream : streams()) pending.emplace_back(stream, stream->last());
+    for (auto &[stream, moment] : pending) stream->finish(moment);
+}
+
+// https://docs.nvidia.com/cuda/cuda-driver-api/stream-sync-behavior.html
+std::vector<Moment> Context::implied_waits(const Stream &stream) {
+    std::vector<Moment> waits;
+    std::lock_guard<std::mutex> guard(lock_);
+    if (!legacy_ || !stream.blocking()) return waits;
+    auto wait = [&](const Stream &other) {
+        const Moment moment = other.last();
+        if (!moment.passed()) waits.push_back(moment);
+    };
+    if (&stream != legacy_.get()) {
+        wait(*legacy_);
+        return waits;
+    }
+    for (const auto &other : streams_)
+        if (other != legacy_ && other->blocking()) wait(*other);
+    return waits;
+}
+
+void Context::fail(Status status, const Fault &fault) {
+    int none = 0;
+    if (fault_.compare_exchange_strong(none, static_cast<int>(status))) report(status, fault);
+}
+
+void Context::own(std::shared_ptr<Object> object) {
+    std::lock_guard<std::mutex> guard(lock_);
+    const uint64_t handle = object->handle;
+    owned_[handle] = std::move(object);
+}
+
+void Context::disown(const Object &object) {
+    std::shared_ptr<Object> last; // destroyed without the lock
+    std::lock_guard<std::mutex> guard(lock_);
+    auto found = owned_.find(object.handle);
+    if (found == owned_.end()) return;
+    last = std::move(found->second);
+    owned_.erase(found);
+}
+
+bool Context::enable_peer(uint64_t context, bool on) {
+    std::lock_guard<std::mutex> guard(lock_);
+    return on ? peers_.insert(context).second : peers_.erase(context) > 0;
+}
+
+std::shared_ptr<Context> current_context() {
+    return stack.empty() ? nullptr : stack.back();
+}
+
+void push_context(std::shared_ptr<Context> context) {
+    stack.push_back(std::move(context));
+}
+
+std::shared_ptr<Context> pop_context() {
+    if (stack.empty()) return nullptr;
+    std::shared_ptr<Context> top = std::move(stack.back());
+    stack.pop_back();
+    return top;
+}
+
+void set_context(std::shared_ptr<Context> context) {
+    if (!stack.empty()) stack.pop_back();
+    if (context) stack.push_back(std::move(context));
+}
+
+std::shared_ptr<Context> primary_context(int device) {
+    static auto &lock = *new std::mutex;
+    static auto &made = *new std::map<int, std::shared_ptr<Context>>;
+    std::lock_guard<std::mutex> guard(lock);
+    std::shared_ptr<Context> &context = made[device];
+    if (!context) {
+        context = std::make_shared<Context>(device, true, 0);
+        publish(context);
+    }
+    return context;
+}
+
+std::shared_ptr<Stream> stream_of(CUstream handle, Context &context) {
+    const auto number = reinterpret_cast<uint64_t>(handle);
+    if (number == CU_STREAM_PER_THREAD || (!number && PerThreadStream::active())) return context.own_stream();
+    if (!number || number == CU_STREAM_LEGACY) return context.legacy_stream();
+    return lookup<Stream>(handle);
+}
+
+} // namespace cpu_device

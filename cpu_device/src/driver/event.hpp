@@ -1,0 +1,42 @@
+// An event: the moment at which it was last recorded, and the time then.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+
+#include "generated_exports.hpp"
+#include "handle.hpp"
+#include "timeline.hpp"
+
+namespace cpu_device {
+
+class Stream;
+class Context;
+
+class Event : public Object {
+  public:
+    static constexpr HandleKind kKind = HandleKind::event;
+    using Clock = std::chrono::steady_clock;
+
+    Event(Context &context, unsigned flags);
+    void record(Stream &stream);
+    Moment moment() const; // passed where it was never recorded
+    bool recorded() const;
+    Clock::time_point time() const; // when the moment has passed
+    bool timed() const { return !(flags & CU_EVENT_DISABLE_TIMING); }
+
+    const std::shared_ptr<Context> owner;
+    const unsigned flags;
+
+  private:
+    mutable std::mutex lock_;
+    Moment moment_;
+    std::shared_ptr<Clock::time_point> time_; // a new one for each recording: an earlier one may still be under way
+    std::weak_ptr<Stream> stream_;
+
+  public:
+    std::shared_ptr<Stream> stream() const; // where it was recorded, if that is still there
+};
+
+} // namespace cpu_device

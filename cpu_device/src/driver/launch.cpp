@@ -1,0 +1,178 @@
+// Launches: checked, the parameters copied, and put into a stream.
+#include "module.hpp"
+#include "occupancy.hpp"
+
+#include <cstring>
+
+using namespace cpu_device;
+
+namespace {
+
+constexpr uint64_t kMostGrid[3] = {2147483647, 65535, 65535};
+constexpr unsigned kMostBlock[3] = {1024, 1024, 64};
+constexpr uint32_t kMostParams = 32764; // bytes
+constexpr uint64_t kPortableCluster = 8;
+
+struct Request {
+    Dim3 grid, block, cluster{1, 1, 1};
+    unsigned shared = 0;
+    bool cooperative = false, has_cluster = false;
+};
+
+uint64_t count(const Dim3 &d) {
+    return uint64_t(d.x) * d.y * d.z;
+}
+
+bool within(const Dim3 &d, uint64_t x, uint64_t y, uint64_t z) {
+    return d.x && d.y && d.z && d.x <= x && d.y <= y && d.z <= z;
+}
+
+CUresult check_cluster(const Request &r, const Function &f) {
+    if (!r.has_cluster) return f.settings->cluster_must_be_set ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+    const Dim3 &c = r.cluster;
+    if (!c.x || !c.y || !c.z || r.grid.x % c.x || r.grid.y % c.y || r.grid.z % c.z) return CUDA_ERROR_INVALID_VALUE;
+    const uint64_t most = f.settings->non_portable_cluster ? 2 * kPortableCluster : kPortableCluster;
+    return count(c) <= most ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CLUSTER_SIZE;
+}
+
+CUresult check(const Request &r, const Function &f) {
+    const Kernel &kernel = *f.kernel;
+    if (!within(r.grid, kMostGrid[0], kMostGrid[1], kMostGrid[2]) ||
+        !within(r.block, kMostBlock[0], kMostBlock[1], kMostBlock[2]))
+        return CUDA_ERROR_INVALID_VALUE;
+    const uint64_t threads = count(r.block);
+    if (threads > kThreadsPerBlock || threads > kernel.max_threads) return CUDA_ERROR_INVALID_VALUE;
+    const uint32_t *required = kernel.required_threads;
+    if (required[0] && (r.block.x != required[0] || r.block.y != required[1] || r.block.z != required[2]))
+        return CUDA_ERROR_INVALID_VALUE;
+    const int allowed = f.settings->dynamic_shared;
+    const uint64_t most =
+        allowed == kSharedPerBlock ? kSharedPerBlock : kernel.static_shared_bytes + static_cast<uint64_t>(allowed);
+    if (kernel.static_shared_bytes + uint64_t(r.shared) > most) return CUDA_ERROR_INVALID_VALUE;
+    if (r.cooperative) {
+        const auto resident =
+            static_cast<uint64_t>(blocks_per_multiprocessor(kernel, threads, r.shared)) * multiprocessors();
+        if (count(r.grid) > resident) return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
+    }
+    return check_cluster(r, f);
+}
+
+CUresult unpack_extra(void **extra, std::vector<uint8_t> &block) {
+    const void *buffer = nullptr;
+    const size_t *size = nullptr;
+    for (size_t i = 0;; i += 2) {
+        const auto key = reinterpret_cast<uint64_t>(extra[i]);
+        if (key == CU_LAUNCH_PARAM_END) break;
+        if (key == CU_LAUNCH_PARAM_BUFFER_POINTER)
+            buffer = extra[i + 1];
+        else if (key == CU_LAUNCH_PARAM_BUFFER_SIZE)
+            size = static_cast<const size_t *>(extra[i + 1]);
+        else
+            return CUDA_ERROR_INVALID_VALUE;
+    }
+    if (!size || (*size && !buffer) || *size < block.size() || *size > kMostParams) return CUDA_ERROR_INVALID_VALUE;
+    if (!block.empty()) std::memcpy(block.data(), buffer, block.size());
+    return CUDA_SUCCESS;
+}
+
+// The parameter block.  `params`: one address a parameter; `extra`: the block itself.
+CUresult copy_params(const Kernel &kernel, void **params, void **extra, std::vector<uint8_t> &block) {
+    uint32_t size = 0;
+    for (const KernelParam &p : kernel.params()) size = std::max(size, p.offset + p.size);
+    block.assign(size, 0);
+    if (params && extra) return CUDA_ERROR_INVALID_VALUE;
+    if (extra) return unpack_extra(extra, block);
+    if (!params && !kernel.params().empty()) return CUDA_ERROR_INVALID_VALUE;
+    for (size_t i = 0; i < kernel.params().size(); i++) {
+        const KernelParam &p = kernel.params()[i];
+        if (!params[i]) return CUDA_ERROR_INVALID_VALUE;
+        std::memcpy(&block[p.offset], params[i], p.size);
+    }
+    return CUDA_SUCCESS;
+}
+
+void run_in(Context &context, const Launch &launch) {
+    if (context.fault() != CUDA_SUCCESS) return;
+    Fault fault;
+    const Status status = run(launch, memory(), machine_options(), &context.stop, fault);
+    if (status == Status::success) return;
+    if (fault.kernel.empty()) fault.kernel = launch.kernel->name();
+    context.fail(status, fault);
+}
+
+CUresult launch(CUfunction handle, const Request &request, CUstream stream_handle, void **params, void **extra) {
+    return in_stream(stream_handle, [&](Stream &stream) {
+        CUresult status = CUDA_SUCCESS;
+        const std::shared_ptr<Function> f = function_of(handle, status);
+        if (!f) return status;
+        if (f->context.get() != &stream.context) return CUDA_ERROR_INVALID_HANDLE;
+        status = check(request, *f);
+        Launch job;
+        if (status == CUDA_SUCCESS) status = copy_params(*f->kernel, params, extra, job.params);
+        if (status != CUDA_SUCCESS) return status;
+        job.kernel = f->kernel;
+        job.grid = request.grid;
+        job.block = request.block;
+        job.cluster = request.cluster;
+        job.dynamic_shared_bytes = request.shared;
+        job.cooperative = request.cooperative;
+        Context &context = stream.context;
+        stream.submit([job = std::move(job), program = f->program, &context] { run_in(context, job); });
+        return CUDA_SUCCESS;
+    });
+}
+
+// Attributes that ask for something of the launch are taken; hints have no effect.
+CUresult read_attribute(const CUlaunchAttribute &a, Request &request) {
+    switch (static_cast<int>(a.id)) {
+    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE: request.cooperative = a.value.cooperative != 0; return CUDA_SUCCESS;
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+        request.has_cluster = true;
+        request.cluster = {a.value.clusterDim.x, a.value.clusterDim.y, a.value.clusterDim.z};
+        return CUDA_SUCCESS;
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
+    case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
+    case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE: return CUDA_ERROR_NOT_SUPPORTED;
+    default: {
+        const int number = static_cast<int>(a.id);
+        return number >= 0 && number <= CU_LAUNCH_ATTRIBUTE_SHARED_MEMORY_MODE ? CUDA_SUCCESS
+                                                                               : CUDA_ERROR_INVALID_VALUE;
+    }
+    }
+}
+
+} // namespace
+
+extern "C" {
+
+CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+                        unsigned shared, CUstream stream, void **params, void **extra) {
+    Request request;
+    request.grid = {gx, gy, gz};
+    request.block = {bx, by, bz};
+    request.shared = shared;
+    return launch(f, request, stream, params, extra);
+}
+
+CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                                   unsigned bz, unsigned shared, CUstream stream, void **params) {
+    Request request;
+    request.grid = {gx, gy, gz};
+    request.block = {bx, by, bz};
+    request.shared = shared;
+    request.cooperative = true;
+    return launch(f, request, stream, params, nullptr);
+}
+
+CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f, void **params, void **extra) {
+    if (!initialized()) return CUDA_ERROR_NOT_INITIALIZED;
+    if (!config || (config->numAttrs && !config->attrs)) return CUDA_ERROR_INVALID_VALUE;
+    Request request;
+    request.grid = {config->gridDimX, config->gridDimY, config->gridDimZ};
+    request.block = {config->blockDimX, config->blockDimY, config->blockDimZ};
+    request.shared = config->sharedMemBytes;
+    for (unsigned i = 0; i < config->numAttrs; i++)
+        if (const CUresult status = read_attribute(config->attrs[i], request)) return status;
+    return launch(f, request, config->hStream, params, extra);
+}
+}

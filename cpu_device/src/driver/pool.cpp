@@ -1,0 +1,78 @@
+// What a pool counts.
+#include "pool.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace cpu_device {
+
+bool Pool::took(uint64_t size) {
+    std::lock_guard<std::mutex> guard(lock_);
+    if (max_size && (size > max_size || used_ > max_size - size)) return false;
+    used_ += size;
+    used_high_ = std::max(used_high_, used_);
+    return true;
+}
+
+void Pool::took_back(uint64_t size) {
+    std::lock_guard<std::mutex> guard(lock_);
+    used_ -= std::min(size, used_);
+}
+
+// Nothing is held back for later allocations: reserved is what is used.
+CUresult Pool::get(CUmemPool_attribute name, void *value) {
+    std::lock_guard<std::mutex> guard(lock_);
+    auto *as_int = static_cast<int *>(value);
+    auto *as_size = static_cast<cuuint64_t *>(value);
+    switch (static_cast<int>(name)) {
+    case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES: *as_int = reuse_[0]; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC: *as_int = reuse_[1]; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES: *as_int = reuse_[2]; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD: *as_size = release_threshold_; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT:
+    case CU_MEMPOOL_ATTR_USED_MEM_CURRENT: *as_size = used_; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+    case CU_MEMPOOL_ATTR_USED_MEM_HIGH: *as_size = used_high_; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_ALLOCATION_TYPE: *as_int = CU_MEM_ALLOCATION_TYPE_PINNED; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_EXPORT_HANDLE_TYPES: *as_int = CU_MEM_HANDLE_TYPE_NONE; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_LOCATION_ID: *as_int = device; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_LOCATION_TYPE: *as_int = CU_MEM_LOCATION_TYPE_DEVICE; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_MAX_POOL_SIZE: *as_size = max_size; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_HW_DECOMPRESS_ENABLED: *as_int = 0; return CUDA_SUCCESS;
+    default: return CUDA_ERROR_INVALID_VALUE;
+    }
+}
+
+CUresult Pool::set(CUmemPool_attribute name, const void *value) {
+    std::lock_guard<std::mutex> guard(lock_);
+    const int number = static_cast<int>(name);
+    const auto *as_size = static_cast<const cuuint64_t *>(value);
+    switch (number) {
+    case CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES:
+    case CU_MEMPOOL_ATTR_REUSE_ALLOW_OPPORTUNISTIC:
+    case CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES:
+        reuse_[number - CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES] = *static_cast<const int *>(value) != 0;
+        return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD: release_threshold_ = *as_size; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+    case CU_MEMPOOL_ATTR_USED_MEM_HIGH: // only a reset
+        if (*as_size) return CUDA_ERROR_INVALID_VALUE;
+        used_high_ = used_;
+        return CUDA_SUCCESS;
+    default: return CUDA_ERROR_INVALID_VALUE;
+    }
+}
+
+std::shared_ptr<Pool> default_pool(int device) {
+    static auto &lock = *new std::mutex;
+    static auto &made = *new std::map<int, std::shared_ptr<Pool>>;
+    std::lock_guard<std::mutex> guard(lock);
+    std::shared_ptr<Pool> &pool = made[device];
+    if (!pool) {
+        pool = std::make_shared<Pool>(device, true, 0);
+        publish(pool);
+    }
+    return pool;
+}
+
+} // namespace cpu_device

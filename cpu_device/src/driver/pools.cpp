@@ -1,0 +1,179 @@
+// The functions about memory pools, and allocation in stream order.
+//
+// Memory is there at once and freed when the stream comes to it; memory that was freed but not yet reached is waited for when there is no other.
+#include "call.hpp"
+#include "ledger.hpp"
+#include "pool.hpp"
+
+#include <map>
+
+using namespace cpu_device;
+
+namespace {
+
+struct Current {
+    std::mutex lock;
+    std::map<int, std::shared_ptr<Pool>> pools;
+};
+
+Current &current() {
+    static auto &made = *new Current;
+    return made;
+}
+
+std::shared_ptr<Pool> current_pool(int device) {
+    Current &c = current();
+    std::lock_guard<std::mutex> guard(c.lock);
+    auto found = c.pools.find(device);
+    return found == c.pools.end() ? default_pool(device) : found->second;
+}
+
+// The context of the stream does not own the memory: it may outlive it, as the pool does.
+CUresult allocate(CUdeviceptr *out, size_t size, const std::shared_ptr<Pool> &pool, Stream &stream) {
+    if (!out || !pool) return CUDA_ERROR_INVALID_VALUE;
+    *out = 0;
+    if (!size) return CUDA_SUCCESS;
+    Entry entry;
+    entry.context = stream.context.id;
+    entry.pool = pool;
+    if (!pool->took(size)) return CUDA_ERROR_OUT_OF_MEMORY;
+    const Allocation *made = ledger().allocate(size, kGranuleOfDevice, MemoryKind::device, pool->device, entry);
+    if (!made) {
+        stream.context.synchronize();
+        made = ledger().allocate(size, kGranuleOfDevice, MemoryKind::device, pool->device, entry);
+    }
+    if (!made) {
+        pool->took_back(size);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    *out = made->base;
+    return CUDA_SUCCESS;
+}
+
+template <class Body> CUresult on_device(CUdevice device, Body &&body) {
+    return call([&]() -> CUresult { return is_device(device) ? body() : CUDA_ERROR_INVALID_DEVICE; });
+}
+
+CUresult give(const std::shared_ptr<Pool> &pool, CUmemoryPool *out) {
+    if (!out) return CUDA_ERROR_INVALID_VALUE;
+    *out = as<CUmemoryPool>(*pool);
+    return CUDA_SUCCESS;
+}
+
+template <class Body> CUresult on_pool(CUmemoryPool handle, Body &&body) {
+    return call([&]() -> CUresult {
+        const std::shared_ptr<Pool> pool = lookup<Pool>(handle);
+        return pool ? body(*pool) : CUDA_ERROR_INVALID_VALUE;
+    });
+}
+
+} // namespace
+
+extern "C" {
+
+CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *out, CUdevice device) {
+    return on_device(device, [&] { return give(default_pool(device), out); });
+}
+
+CUresult cuDeviceGetMemPool(CUmemoryPool *out, CUdevice device) {
+    return on_device(device, [&] { return give(current_pool(device), out); });
+}
+
+CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool handle) {
+    return on_device(device, [&] {
+        std::shared_ptr<Pool> pool = lookup<Pool>(handle);
+        if (!pool || pool->device != device) return CUDA_ERROR_INVALID_VALUE;
+        Current &c = current();
+        std::lock_guard<std::mutex> guard(c.lock);
+        c.pools[device] = std::move(pool);
+        return CUDA_SUCCESS;
+    });
+}
+
+CUresult cuMemGetDefaultMemPool(CUmemoryPool *out, CUmemLocation *location, CUmemAllocationType type) {
+    if (!location || type != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
+    if (location->type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_NOT_SUPPORTED;
+    return cuDeviceGetDefaultMemPool(out, location->id);
+}
+
+CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props) {
+    return call([&] {
+        if (!out || !props || props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
+        if (props->handleTypes != CU_MEM_HANDLE_TYPE_NONE) return CUDA_ERROR_NOT_SUPPORTED;
+        if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_NOT_SUPPORTED;
+        if (!is_device(props->location.id)) return CUDA_ERROR_INVALID_VALUE;
+        auto pool = std::make_shared<Pool>(props->location.id, false, props->maxSize);
+        publish(pool);
+        *out = as<CUmemoryPool>(*pool);
+        return CUDA_SUCCESS;
+    });
+}
+
+// What was allocated from it stays until it is freed.
+CUresult cuMemPoolDestroy(CUmemoryPool handle) {
+    return call([&] {
+        const std::shared_ptr<Pool> pool = lookup<Pool>(handle);
+        if (!pool || pool->is_default) return CUDA_ERROR_INVALID_VALUE;
+        retire<Pool>(handle);
+        Current &c = current();
+        std::lock_guard<std::mutex> guard(c.lock);
+        auto found = c.pools.find(pool->device);
+        if (found != c.pools.end() && found->second == pool) c.pools.erase(found);
+        return CUDA_SUCCESS;
+    });
+}
+
+CUresult cuMemPoolTrimTo(CUmemoryPool handle, size_t) {
+    return on_pool(handle, [](Pool &) { return CUDA_SUCCESS; });
+}
+
+CUresult cuMemPoolGetAttribute(CUmemoryPool handle, CUmemPool_attribute name, void *value) {
+    return on_pool(handle, [&](Pool &pool) { return value ? pool.get(name, value) : CUDA_ERROR_INVALID_VALUE; });
+}
+
+CUresult cuMemPoolSetAttribute(CUmemoryPool handle, CUmemPool_attribute name, void *value) {
+    return on_pool(handle, [&](Pool &pool) { return value ? pool.set(name, value) : CUDA_ERROR_INVALID_VALUE; });
+}
+
+// One address space: every device may use every pool.
+CUresult cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *map, size_t count) {
+    return on_pool(handle, [&](Pool &pool) {
+        for (size_t i = 0; i < count; i++) {
+            if (!map || map[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_INVALID_VALUE;
+            if (!is_device(map[i].location.id)) return CUDA_ERROR_INVALID_DEVICE;
+            if (map[i].location.id == pool.device && map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
+                return CUDA_ERROR_INVALID_VALUE;
+        }
+        return CUDA_SUCCESS;
+    });
+}
+
+CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmemLocation *location) {
+    return on_pool(handle, [&](Pool &) {
+        if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_INVALID_VALUE;
+        if (!is_device(location->id)) return CUDA_ERROR_INVALID_DEVICE;
+        *flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+        return CUDA_SUCCESS;
+    });
+}
+
+CUresult cuMemAllocAsync(CUdeviceptr *out, size_t size, CUstream handle) {
+    return in_stream(handle,
+                     [&](Stream &stream) { return allocate(out, size, current_pool(stream.context.device), stream); });
+}
+
+CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPool pool, CUstream handle) {
+    return in_stream(handle, [&](Stream &stream) { return allocate(out, size, lookup<Pool>(pool), stream); });
+}
+
+CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
+    return in_stream(handle, [&](Stream &stream) {
+        if (!address) return CUDA_SUCCESS;
+        const Allocation *found = memory().find(address, 1);
+        if (!found || found->base != address || found->kind != MemoryKind::device || !ledger().begin_free(address))
+            return CUDA_ERROR_INVALID_VALUE;
+        stream.submit([address] { ledger().release(address); });
+        return CUDA_SUCCESS;
+    });
+}
+}

@@ -1,0 +1,193 @@
+// The functions about streams.
+#include "call.hpp"
+#include "event.hpp"
+
+#include <cstring>
+
+using namespace cpu_device;
+
+namespace {
+
+constexpr int kGreatestPriority = -5;
+
+CUresult create(CUstream *out, unsigned flags, int priority) {
+    return in_context([&](Context &context) {
+        if (!out || (flags & ~static_cast<unsigned>(CU_STREAM_NON_BLOCKING))) return CUDA_ERROR_INVALID_VALUE;
+        const int clamped = priority > 0 ? 0 : priority < kGreatestPriority ? kGreatestPriority : priority;
+        const std::shared_ptr<Stream> stream = context.make_stream(flags, clamped);
+        publish(stream);
+        *out = as<CUstream>(*stream);
+        return CUDA_SUCCESS;
+    });
+}
+
+template <class T, class Get> CUresult ask(CUstream handle, T *out, Get &&get) {
+    return in_stream(handle, [&](Stream &stream) {
+        if (!out) return CUDA_ERROR_INVALID_VALUE;
+        *out = get(stream);
+        return CUDA_SUCCESS;
+    });
+}
+
+} // namespace
+
+extern "C" {
+
+CUresult cuStreamCreate(CUstream *out, unsigned flags) {
+    return create(out, flags, 0);
+}
+
+CUresult cuStreamCreateWithPriority(CUstream *out, unsigned flags, int priority) {
+    return create(out, flags, priority);
+}
+
+CUresult cuStreamDestroy_v2(CUstream handle) {
+    return call([&] {
+        if (in_stream_work()) return CUDA_ERROR_NOT_PERMITTED;
+        const std::shared_ptr<Stream> stream = retire<Stream>(handle);
+        if (!stream) return CUDA_ERROR_INVALID_HANDLE;
+        // what it still has to do is done, and its context waits for that
+        if (stream->idle())
+            stream->context.forget(*stream);
+        else
+            stream->submit([stream] { stream->context.forget(*stream); });
+        stream->close();
+        return CUDA_SUCCESS;
+    });
+}
+
+CUresult cuStreamSynchronize(CUstream handle) {
+    return in_stream(handle, [](Stream &stream) {
+        stream.finish(stream.last());
+        return stream.context.fault();
+    });
+}
+
+CUresult cuStreamQuery(CUstream handle) {
+    return in_stream(handle,
+                     [](Stream &stream) { return stream.idle() ? stream.context.fault() : CUDA_ERROR_NOT_READY; });
+}
+
+CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned flags) {
+    return in_stream(handle, [&](Stream &stream) {
+        const std::shared_ptr<Event> found = lookup<Event>(event);
+        if (!found) return CUDA_ERROR_INVALID_HANDLE;
+        if (flags & ~static_cast<unsigned>(CU_EVENT_WAIT_EXTERNAL)) return CUDA_ERROR_INVALID_VALUE;
+        stream.wait_for(found->moment());
+        return CUDA_SUCCESS;
+    });
+}
+
+CUresult cuStreamGetFlags(CUstream handle, unsigned *flags) {
+    return ask(handle, flags, [](Stream &stream) { return stream.flags; });
+}
+
+CUresult cuStreamGetPriority(CUstream handle, int *priority) {
+    return ask(handle, priority, [](Stream &stream) { return stream.priority; });
+}
+
+CUresult cuStreamGetId(CUstream handle, unsigned long long *id) {
+    return ask(handle, id, [](Stream &stream) { return stream.id; });
+}
+
+CUresult cuStreamGetDevice(CUstream handle, CUdevice *device) {
+    return ask(handle, device, [](Stream &stream) { return stream.context.device; });
+}
+
+CUresult cuStreamGetCtx(CUstream handle, CUcontext *context) {
+    return ask(handle, context, [](Stream &stream) { return as<CUcontext>(stream.context); });
+}
+
+CUresult cuStreamGetCtx_v2(CUstream handle, CUcontext *context, CUgreenCtx *green) {
+    if (green) *green = nullptr;
+    return cuStreamGetCtx(handle, context);
+}
+
+CUresult cuStreamIsCapturing(CUstream handle, CUstreamCaptureStatus *status) {
+    return ask(handle, status, [](Stream &) { return CU_STREAM_CAPTURE_STATUS_NONE; });
+}
+
+CUresult cuStreamGetCaptureInfo_v2(CUstream handle, CUstreamCaptureStatus *status, cuuint64_t *, CUgraph *,
+                                   const CUgraphNode **, size_t *) {
+    return cuStreamIsCapturing(handle, status);
+}
+
+CUresult cuStreamGetCaptureInfo_v3(CUstream handle, CUstreamCaptureStatus *status, cuuint64_t *, CUgraph *,
+                                   const CUgraphNode **, const CUgraphEdgeData **, size_t *) {
+    return cuStreamIsCapturing(handle, status);
+}
+
+CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode) {
+    thread_local CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
+    return call([&] {
+        if (!mode || static_cast<unsigned>(*mode) > CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_ERROR_INVALID_VALUE;
+        std::swap(current, *mode);
+        return CUDA_SUCCESS;
+    });
+}
+
+CUresult cuLaunchHostFunc(CUstream handle, CUhostFn function, void *data) {
+    return in_stream(handle, [&](Stream &stream) {
+        if (!function) return CUDA_ERROR_INVALID_VALUE;
+        Context &context = stream.context;
+        stream.submit(
+            [function, data, &context] {
+                if (context.fault() == CUDA_SUCCESS) function(data);
+            },
+            true);
+        return CUDA_SUCCESS;
+    });
+}
+
+// Unlike a host function it is called after an error too, and told about it.
+CUresult cuStreamAddCallback(CUstream handle, CUstreamCallback callback, void *data, unsigned flags) {
+    return in_stream(handle, [&](Stream &stream) {
+        if (!callback || flags) return CUDA_ERROR_INVALID_VALUE;
+        Context &context = stream.context;
+        stream.submit([=, &context] { callback(handle, context.fault(), data); }, true);
+        return CUDA_SUCCESS;
+    });
+}
+
+CUresult cuStreamAttachMemAsync(CUstream handle, CUdeviceptr address, size_t, unsigned flags) {
+    return in_stream(handle, [&](Stream &) {
+        const Allocation *found = memory().find(address, 1);
+        const bool one = flags == CU_MEM_ATTACH_GLOBAL || flags == CU_MEM_ATTACH_HOST || flags == CU_MEM_ATTACH_SINGLE;
+        return found && found->kind == MemoryKind::managed && one ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    });
+}
+
+CUresult cuStreamCopyAttributes(CUstream to, CUstream from) {
+    return in_stream(to, [&](Stream &) { return in_stream(from, [](Stream &) { return CUDA_SUCCESS; }); });
+}
+
+CUresult cuStreamGetAttribute(CUstream handle, CUstreamAttrID name, CUstreamAttrValue *value) {
+    return in_stream(handle, [&](Stream &stream) {
+        if (!value) return CUDA_ERROR_INVALID_VALUE;
+        std::memset(static_cast<void *>(value), 0, sizeof *value);
+        switch (static_cast<int>(name)) {
+        case CU_LAUNCH_ATTRIBUTE_PRIORITY: value->priority = stream.priority; return CUDA_SUCCESS;
+        case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY: value->syncPolicy = CU_SYNC_POLICY_AUTO; return CUDA_SUCCESS;
+        case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+        case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+        case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP: return CUDA_SUCCESS;
+        default: return CUDA_ERROR_INVALID_VALUE;
+        }
+    });
+}
+
+// Hints for a GPU's caches: taken, and without effect.
+CUresult cuStreamSetAttribute(CUstream handle, CUstreamAttrID name, const CUstreamAttrValue *value) {
+    return in_stream(handle, [&](Stream &) {
+        if (!value) return CUDA_ERROR_INVALID_VALUE;
+        switch (static_cast<int>(name)) {
+        case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+        case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
+        case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+        case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+        case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP: return CUDA_SUCCESS;
+        default: return CUDA_ERROR_INVALID_VALUE;
+        }
+    });
+}
+}

@@ -1,0 +1,271 @@
+// A grid from its first to its last CTA: CTAs are taken in index order by host threads, each of which keeps several that are not done.
+#include "image.hpp"
+
+#include <algorithm>
+#include <cfenv>
+#include <cstdio>
+#include <thread>
+
+namespace cpu_device {
+namespace {
+
+constexpr uint64_t kSlice = 2048;       // instructions of a warp before the CTA's next one runs
+constexpr uint64_t kQuantum = 1u << 19; // instructions of a CTA before another one may start
+constexpr size_t kResident = 64;        // CTAs that a host thread keeps at most
+
+// Makes a CTA ready to run; its warps and their memory are used again and again.
+void start_cta(Cta &cta, LaunchState &launch, Worker &worker, uint64_t index) {
+    const Dim3 &grid = launch.launch->grid;
+    cta.launch = &launch;
+    cta.linear = index;
+    cta.id[0] = static_cast<uint32_t>(index % grid.x);
+    cta.id[1] = static_cast<uint32_t>(index / grid.x % grid.y);
+    cta.id[2] = static_cast<uint32_t>(index / grid.x / grid.y);
+    const uint32_t warps = (launch.threads + kLanes - 1) / kLanes;
+    if (cta.warps.size() != warps) {
+        cta.warps.clear();
+        for (uint32_t k = 0; k < warps; ++k) cta.warps.push_back(std::make_unique<Warp>());
+        cta.shared_storage.assign(launch.shared_bytes + 128, 0);
+        cta.shared =
+            cta.shared_storage.data() + (128 - reinterpret_cast<uintptr_t>(cta.shared_storage.data()) % 128) % 128;
+        cta.shared_bytes = launch.shared_bytes;
+    }
+    for (Barrier &b : cta.barriers)
+        if (b.used) b = Barrier();
+    cta.living = warps;
+    cta.next_warp = 0;
+    for (uint32_t k = 0; k < warps; ++k) {
+        Warp &w = *cta.warps[k];
+        const uint32_t lanes = std::min<uint32_t>(kLanes, launch.threads - k * kLanes);
+        w.all = w.live = lanes == kLanes ? kFullMask : (1u << lanes) - 1;
+        w.mask = 0;
+        w.frame = nullptr;
+        w.parked_n = 0;
+        w.worker = &worker;
+        w.cta = &cta;
+        w.index = k;
+        w.age = 0;
+        w.aged = w.force = w.done = w.started = false;
+        w.runnable = true;
+        w.event = Event::none;
+        w.base[1] = launch.image->constants;
+        w.shared = cta.shared;
+        w.shared_bytes = cta.shared_bytes;
+    }
+}
+
+// The first instruction of a warp; registers are taken only now, so that warps that run one after the other use the same.
+bool start_warp(Warp &w) {
+    const Code *code = w.cta->launch->entry;
+    w.started = true;
+    Frame *frame = new_frame(w, code, nullptr);
+    frame->lanes = w.live;
+    w.frame = frame;
+    w.mask = w.live;
+    w.base[0] = frame->registers;
+    w.pc = code->insts.data();
+    w.limit = stop_pc();
+    if (code->local_bytes && !local_room(w, code->local_bytes)) {
+        fault(w, code->insts.data(), 0, Status::launch_out_of_resources, "too much local memory");
+        return false;
+    }
+    return true;
+}
+
+void deadlock(Cta &cta) {
+    for (auto &p : cta.warps) {
+        Warp &w = *p;
+        for (uint32_t k = 0; k < w.parked_n; ++k) {
+            if (w.parked[k].wait != Wait::barrier) continue;
+            w.frame = w.parked[k].frame;
+            fault(w, w.parked[k].pc - 1, first_lane(w.parked[k].mask), Status::launch_failed,
+                  "a barrier that not all threads reach");
+            return;
+        }
+    }
+}
+
+bool timed_out(LaunchState &launch, Cta &cta, const char *why) {
+    for (auto &p : cta.warps) {
+        if (p->done || !p->started) continue;
+        Warp &w = *p;
+        const Inst *at = w.pc;
+        if (!w.frame && w.parked_n) {
+            w.frame = w.parked[0].frame;
+            at = w.parked[0].pc;
+            w.mask = w.parked[0].mask;
+        }
+        if (!w.frame) continue;
+        fault(w, at, first_lane(w.mask), Status::launch_timeout, why);
+        return true;
+    }
+    std::lock_guard<std::mutex> lock(launch.fault_mutex);
+    if (!launch.failed) {
+        launch.fault->status = Status::launch_timeout;
+        launch.fault->what = why;
+        launch.failed = true;
+    }
+    return true;
+}
+
+// Runs a CTA for a while; true when all its warps are done.
+bool run_cta(Cta &cta, LaunchState &launch, uint64_t quantum) {
+    uint64_t total = 0;
+    while (cta.living) {
+        bool progress = false;
+        for (auto &p : cta.warps) {
+            Warp &w = *p;
+            if (!w.runnable || w.done) continue;
+            if (!w.started && !start_warp(w)) return false;
+            total += run_warp(w, kSlice);
+            progress = true;
+            if (launch.failed) return false;
+        }
+        if (!progress && cta.living) {
+            deadlock(cta);
+            return false;
+        }
+        if (total >= quantum) break;
+    }
+    const uint64_t steps = launch.steps.fetch_add(total, std::memory_order_relaxed) + total;
+    if (cta.living && launch.options->step_budget && steps > launch.options->step_budget) {
+        timed_out(launch, cta, "the launch took more instructions than CPU_DEVICE_STEPS allows");
+        return false;
+    }
+    if (launch.stop && *launch.stop) {
+        timed_out(launch, cta, "the launch was stopped");
+        return false;
+    }
+    return cta.living == 0;
+}
+
+void work_through(LaunchState &launch, bool all_resident, unsigned workers) {
+    std::fenv_t environment;
+    std::feholdexcept(&environment);
+    std::fesetenv(FE_DFL_ENV);
+    Worker worker;
+    worker.launch = &launch;
+    worker.generation = launch.memory->generation();
+    std::vector<std::unique_ptr<Cta>> resident, spare;
+    size_t limit = all_resident ? static_cast<size_t>(launch.ctas / workers + 1) : 1;
+    const uint64_t budget = launch.options->step_budget;
+    const uint64_t quantum = all_resident ? kSlice * 8
+                             : budget     ? std::min<uint64_t>(kQuantum, std::max<uint64_t>(budget / 4, 256))
+                                          : kQuantum;
+    while (!launch.failed) {
+        while (resident.size() < limit) {
+            uint64_t index = launch.next_cta.load(std::memory_order_relaxed);
+            if (index >= launch.ctas) break;
+            index = launch.next_cta.fetch_add(1, std::memory_order_relaxed);
+            if (index >= launch.ctas) break;
+            if (spare.empty()) spare.push_back(std::make_unique<Cta>());
+            start_cta(*spare.back(), launch, worker, index);
+            resident.push_back(std::move(spare.back()));
+            spare.pop_back();
+        }
+        if (resident.empty()) break;
+        bool waiting = false;
+        for (size_t k = 0; k < resident.size() && !launch.failed;) {
+            const uint64_t generation = launch.memory->generation();
+            if (generation != worker.generation) {
+                for (Region &r : worker.cache) r = Region();
+                worker.generation = generation;
+            }
+            if (run_cta(*resident[k], launch, quantum)) {
+                spare.push_back(std::move(resident[k]));
+                resident.erase(resident.begin() + static_cast<std::ptrdiff_t>(k));
+            } else {
+                waiting = true;
+                ++k;
+            }
+        }
+        if (waiting && !all_resident)
+            limit = std::min(limit * 2, kResident); // perhaps it waits for a later one
+        else if (!all_resident)
+            limit = 1;
+    }
+    std::fesetenv(&environment);
+}
+
+// A host thread's part, whatever happens in it.
+void work(LaunchState &launch, bool all_resident, unsigned workers) {
+    try {
+        work_through(launch, all_resident, workers);
+    } catch (const std::bad_alloc &) {
+        std::lock_guard<std::mutex> lock(launch.fault_mutex);
+        if (launch.failed) return;
+        launch.fault->status = Status::out_of_memory;
+        launch.fault->what = "no memory on the host to run the launch";
+        launch.failed = true;
+    }
+}
+
+bool valid(const Launch &l, Fault &fault) {
+    const Dim3 &g = l.grid, &b = l.block;
+    auto refuse = [&](Status status, const char *what) {
+        fault.status = status;
+        fault.what = what;
+        fault.kernel = l.kernel ? l.kernel->name() : "";
+        return false;
+    };
+    if (!l.kernel || !l.kernel->decoded) return refuse(Status::invalid_value, "no kernel");
+    if (!g.x || !g.y || !g.z || !b.x || !b.y || !b.z || g.x > 2147483647u || g.y > 65535 || g.z > 65535 || b.x > 1024 ||
+        b.y > 1024 || b.z > 64)
+        return refuse(Status::invalid_value, "grid or block dimensions are out of range");
+    if (uint64_t(b.x) * b.y * b.z > l.kernel->max_threads)
+        return refuse(Status::launch_out_of_resources, "more threads than the kernel allows");
+    const uint32_t *r = l.kernel->required_threads;
+    if (r[0] && (r[0] != b.x || r[1] != b.y || r[2] != b.z))
+        return refuse(Status::invalid_value, "the kernel requires another block size");
+    if (!l.kernel->params().empty()) {
+        const KernelParam &last = l.kernel->params().back();
+        if (l.params.size() < size_t(last.offset) + last.size)
+            return refuse(Status::invalid_value, "too few parameters");
+    }
+    return true;
+}
+
+} // namespace
+
+Status run(const Launch &l, Memory &memory, const Options &options, const volatile bool *stop, Fault &fault) {
+    fault = Fault();
+    if (!valid(l, fault)) return fault.status;
+    static std::atomic<uint64_t> grids{0};
+    LaunchState launch;
+    launch.launch = &l;
+    launch.entry = static_cast<const Code *>(l.kernel->decoded);
+    launch.image = l.kernel->program->state();
+    launch.memory = &memory;
+    launch.options = &options;
+    launch.stop = stop;
+    launch.fault = &fault;
+    launch.device = launch.image->device;
+    launch.grid_id = ++grids;
+    launch.threads = l.block.x * l.block.y * l.block.z;
+    launch.ctas = uint64_t(l.grid.x) * l.grid.y * l.grid.z;
+    launch.shared_bytes = l.kernel->static_shared_bytes;
+    if (l.dynamic_shared_bytes) launch.shared_bytes = (launch.shared_bytes + 127) / 128 * 128 + l.dynamic_shared_bytes;
+    unsigned workers = options.deterministic ? 1
+                       : options.threads     ? options.threads
+                                             : std::max(1u, std::thread::hardware_concurrency());
+    workers = static_cast<unsigned>(std::min<uint64_t>({workers, launch.ctas, 1024}));
+    std::vector<std::thread> helpers;
+    helpers.reserve(workers);
+    for (unsigned k = 1; k < workers; ++k) {
+        try {
+            helpers.emplace_back([&] { work(launch, l.cooperative, workers); });
+        } catch (const std::system_error &) { // fewer threads do as well
+            break;
+        }
+    }
+    work(launch, l.cooperative, helpers.size() + 1 < workers ? 1 : workers);
+    for (std::thread &t : helpers) t.join();
+    fault.steps = launch.steps;
+    if (!launch.printed.empty()) {
+        std::fwrite(launch.printed.data(), 1, launch.printed.size(), stdout);
+        std::fflush(stdout);
+    }
+    return launch.failed ? fault.status : Status::success;
+}
+
+} // namespace cpu_device

@@ -1,0 +1,58 @@
+// Device memory: what is allocated where, and whether an access is inside.
+//
+// A device address is not the host's address of the bytes: the device's range is mapped without access rights for the host, and the
+// interpreter uses a second mapping of the same memory (alias = address + constant).  A host that dereferences a device pointer faults,
+// as with a GPU.  Managed and pinned memory is readable by the host at its device address.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace cpu_device {
+
+// registered: the host's own memory, made usable by kernels where it lies (Memory::adopt).
+enum class MemoryKind : uint8_t { device, managed, pinned, module, registered };
+
+struct Allocation {
+    uint64_t base = 0;       // device address
+    uint64_t size = 0;       // bytes asked for
+    uint8_t *host = nullptr; // where the interpreter reads and writes byte `base`
+    uint64_t id = 0;         // never used twice
+    MemoryKind kind = MemoryKind::device;
+    int device = 0;
+    bool freed =
+        false; // in quarantine: addresses are not given out again for a while, so that use after free is noticed
+};
+
+class Memory {
+  public:
+    Memory(); // sizes from the environment: CPU_DEVICE_MEMORY, CPU_DEVICE_HOST_ACCESS
+    ~Memory();
+    Memory(const Memory &) = delete;
+    Memory &operator=(const Memory &) = delete;
+    // Zero-size: nullptr.  nullptr too when there is no more.  Contents are not initialised but readable.
+    const Allocation *allocate(uint64_t size, uint64_t align, MemoryKind kind, int device);
+    // False where `base` is not the start of a living allocation.
+    bool release(uint64_t base);
+    // Host memory becomes an allocation at its own address, until release().  nullptr where some of it is one already.
+    const Allocation *adopt(void *host, uint64_t size, int device);
+    // Whether an address is in the device's range, whatever is there: never a pointer of the host's own.
+    bool in_range(uint64_t address) const;
+    // The living allocation that holds [address, address + size), or nullptr.  Lock-free or nearly so: the interpreter caches the result.
+    const Allocation *find(uint64_t address, uint64_t size) const;
+    // For reports: the nearest allocation below or above, freed ones included; nullptr if there is none.
+    const Allocation *nearest(uint64_t address) const;
+    // Changes whenever an allocation is released: caches of find() are valid as long as it is the same.
+    uint64_t generation() const;
+    uint64_t used() const;           // bytes, of all devices
+    uint64_t used(int device) const; // bytes, without the host's pinned memory
+    uint64_t total() const;          // bytes that a device says it has
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+} // namespace cpu_device

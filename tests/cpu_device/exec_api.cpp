@@ -1,0 +1,108 @@
+// The CPU device's memory and programs as plain C functions, for the tests of its execution.
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "exec/handlers.hpp"
+#include "exec/program.hpp"
+
+using namespace cpu_device;
+
+namespace {
+
+Memory &memory() {
+    static Memory instance;
+    return instance;
+}
+Fault last;
+volatile bool stop_flag = false;
+
+void put(const std::string &text, char *out, size_t size) {
+    if (size) std::snprintf(out, size, "%s", text.c_str());
+}
+
+} // namespace
+
+extern "C" {
+
+const char *exec_level() { return handler_level(); }
+
+void *exec_load(const char *text, size_t length, int cc, int *status, char *log, size_t log_size) {
+    Status s;
+    std::string messages;
+    auto program = Program::load(std::string_view(text, length), memory(), 0, cc, s, messages);
+    *status = static_cast<int>(s);
+    put(messages, log, log_size);
+    return program.release();
+}
+
+void exec_unload(void *program) { delete static_cast<Program *>(program); }
+
+uint64_t exec_alloc(uint64_t size) {
+    const Allocation *a = memory().allocate(size, 256, MemoryKind::device, 0);
+    return a ? a->base : 0;
+}
+int exec_free(uint64_t base) { return memory().release(base); }
+
+int exec_copy_in(uint64_t to, const void *from, uint64_t size) {
+    const Allocation *a = memory().find(to, size);
+    if (a) std::memcpy(a->host + (to - a->base), from, size);
+    return a != nullptr;
+}
+int exec_copy_out(void *to, uint64_t from, uint64_t size) {
+    const Allocation *a = memory().find(from, size);
+    if (a) std::memcpy(to, a->host + (from - a->base), size);
+    return a != nullptr;
+}
+
+int exec_global(void *program, const char *name, uint64_t *address, uint64_t *size) {
+    return static_cast<Program *>(program)->global(name, *address, *size);
+}
+
+// Where the parameters of a kernel are: pairs of offset and size; the number of them, or -1.
+int exec_params(void *program, const char *name, uint32_t *pairs, int room) {
+    const Kernel *k = static_cast<Program *>(program)->kernel(name);
+    if (!k) return -1;
+    int n = 0;
+    for (const KernelParam &p : k->params()) {
+        if (n < room) {
+            pairs[2 * n] = p.offset;
+            pairs[2 * n + 1] = p.size;
+        }
+        ++n;
+    }
+    return n;
+}
+
+// sizes: grid, block; options: dynamic shared bytes, cooperative, threads, steps, deterministic
+int exec_run(void *program, const char *name, const uint32_t *sizes, const uint64_t *options, const void *params, size_t size) {
+    const Kernel *k = static_cast<Program *>(program)->kernel(name);
+    if (!k) return static_cast<int>(Status::not_found);
+    Launch l;
+    l.kernel = k;
+    l.grid = {sizes[0], sizes[1], sizes[2]};
+    l.block = {sizes[3], sizes[4], sizes[5]};
+    l.dynamic_shared_bytes = static_cast<uint32_t>(options[0]);
+    l.cooperative = options[1];
+    l.params.assign(static_cast<const uint8_t *>(params), static_cast<const uint8_t *>(params) + size);
+    Options o;
+    o.threads = static_cast<unsigned>(options[2]);
+    o.step_budget = options[3];
+    o.deterministic = options[4];
+    return static_cast<int>(run(l, memory(), o, &stop_flag, last));
+}
+
+// Warp-instructions of the last launch.
+uint64_t exec_steps() { return last.steps; }
+
+// The last fault as lines "key: value".
+void exec_fault(char *out, size_t size) {
+    std::string s = "status: " + std::to_string(static_cast<int>(last.status)) + "\nwhat: " + last.what + "\nkernel: " + last.kernel;
+    s += "\nblock: " + std::to_string(last.block.x) + " " + std::to_string(last.block.y) + " " + std::to_string(last.block.z);
+    s += "\nthread: " + std::to_string(last.thread.x) + " " + std::to_string(last.thread.y) + " " + std::to_string(last.thread.z);
+    s += "\nptx_line: " + std::to_string(last.ptx_place.line) + "\nptx_text: " + last.ptx_text + "\nsource_file: " + last.source_file;
+    s += "\nsource_line: " + std::to_string(last.source_line) + "\naddress: " + std::to_string(last.address) + "\nnearest: " + last.nearest + "\n";
+    put(s, out, size);
+}
+
+} // extern "C"
