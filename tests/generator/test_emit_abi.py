@@ -206,8 +206,10 @@ static int resolve_nogil(cu_library *lib, int i) {
     lib->table[i] = handle ? dlsym(handle, lib->spec->symbols[i].name) : NULL;
     return lib->table[i] ? 0 : -1;
 }
+cu_int_words cubind_int_words;
 const struct cu_api cubind_api = {
-    .size = sizeof(struct cu_api), .library = library, .library_slot = library_slot, .resolve_nogil = resolve_nogil};
+    .size = sizeof(struct cu_api), .int_words = &cubind_int_words,
+    .library = library, .library_slot = library_slot, .resolve_nogil = resolve_nogil};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "_core", .m_size = -1};
 PyMODINIT_FUNC PyInit__core(void) {
     PyObject *m = PyModule_Create(&definition);
