@@ -25,7 +25,9 @@ void put(const std::string &text, char *out, size_t size) {
 
 extern "C" {
 
-const char *exec_level() { return handler_level(); }
+const char *exec_level() {
+    return handler_level();
+}
 
 void *exec_load(const char *text, size_t length, int cc, int *status, char *log, size_t log_size) {
     Status s;
@@ -36,13 +38,17 @@ void *exec_load(const char *text, size_t length, int cc, int *status, char *log,
     return program.release();
 }
 
-void exec_unload(void *program) { delete static_cast<Program *>(program); }
+void exec_unload(void *program) {
+    delete static_cast<Program *>(program);
+}
 
 uint64_t exec_alloc(uint64_t size) {
     const Allocation *a = memory().allocate(size, 256, MemoryKind::device, 0);
     return a ? a->base : 0;
 }
-int exec_free(uint64_t base) { return memory().release(base); }
+int exec_free(uint64_t base) {
+    return memory().release(base);
+}
 
 int exec_copy_in(uint64_t to, const void *from, uint64_t size) {
     const Allocation *a = memory().find(to, size);
@@ -75,7 +81,8 @@ int exec_params(void *program, const char *name, uint32_t *pairs, int room) {
 }
 
 // sizes: grid, block; options: dynamic shared bytes, cooperative, threads, steps, deterministic
-int exec_run(void *program, const char *name, const uint32_t *sizes, const uint64_t *options, const void *params, size_t size) {
+int exec_run(void *program, const char *name, const uint32_t *sizes, const uint64_t *options, const void *params,
+             size_t size) {
     const Kernel *k = static_cast<Program *>(program)->kernel(name);
     if (!k) return static_cast<int>(Status::not_found);
     Launch l;
@@ -93,15 +100,22 @@ int exec_run(void *program, const char *name, const uint32_t *sizes, const uint6
 }
 
 // Warp-instructions of the last launch.
-uint64_t exec_steps() { return last.steps; }
+uint64_t exec_steps() {
+    return last.steps;
+}
 
 // The last fault as lines "key: value".
 void exec_fault(char *out, size_t size) {
-    std::string s = "status: " + std::to_string(static_cast<int>(last.status)) + "\nwhat: " + last.what + "\nkernel: " + last.kernel;
-    s += "\nblock: " + std::to_string(last.block.x) + " " + std::to_string(last.block.y) + " " + std::to_string(last.block.z);
-    s += "\nthread: " + std::to_string(last.thread.x) + " " + std::to_string(last.thread.y) + " " + std::to_string(last.thread.z);
-    s += "\nptx_line: " + std::to_string(last.ptx_place.line) + "\nptx_text: " + last.ptx_text + "\nsource_file: " + last.source_file;
-    s += "\nsource_line: " + std::to_string(last.source_line) + "\naddress: " + std::to_string(last.address) + "\nnearest: " + last.nearest + "\n";
+    std::string s = "status: " + std::to_string(static_cast<int>(last.status)) + "\nwhat: " + last.what +
+                    "\nkernel: " + last.kernel;
+    s += "\nblock: " + std::to_string(last.block.x) + " " + std::to_string(last.block.y) + " " +
+         std::to_string(last.block.z);
+    s += "\nthread: " + std::to_string(last.thread.x) + " " + std::to_string(last.thread.y) + " " +
+         std::to_string(last.thread.z);
+    s += "\nptx_line: " + std::to_string(last.ptx_place.line) + "\nptx_text: " + last.ptx_text +
+         "\nsource_file: " + last.source_file;
+    s += "\nsource_line: " + std::to_string(last.source_line) + "\naddress: " + std::to_string(last.address) +
+         "\nnearest: " + last.nearest + "\n";
     put(s, out, size);
 }
 

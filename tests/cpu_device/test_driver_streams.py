@@ -203,6 +203,7 @@ def test_a_destroyed_stream_ends_its_work() -> None:
         + """
 p = d.cuMemAlloc(4)
 d.cuMemsetD32(p, 1, 1)
+d.cuCtxSynchronize()
 for i in range(30):
     s = d.cuStreamCreate(1)
     launch("step", p, 1, slow if i == 0 else 10, stream=s)

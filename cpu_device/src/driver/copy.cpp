@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -17,7 +18,8 @@ std::atomic<bool> refused{false}; // by a sandbox: then copies are plain ones
 
 ssize_t system_copy(void *to, const void *from, size_t size) {
     const iovec local = {to, size}, remote = {const_cast<void *>(from), size};
-    const ssize_t n = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+    // the bare call: a sanitizer's wrapper would look at the addresses itself
+    const ssize_t n = syscall(SYS_process_vm_readv, getpid(), &local, 1ul, &remote, 1ul, 0ul);
     if (n < 0 && (errno == ENOSYS || errno == EPERM)) refused = true;
     return n;
 }

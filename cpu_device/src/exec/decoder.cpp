@@ -254,7 +254,7 @@ uint32_t Decoder::predicate(const Op &op, bool &negated) {
 }
 
 uint32_t Decoder::destination(const Op &op, uint32_t bytes) {
-    if (op.kind == Kind::discard) return kDiscard;
+    if (op.kind == Kind::discard) return temporary(bytes); // written, never read
     if (op.kind != Kind::name) fail("a register is wanted as destination");
     Register &r = need_register(op.name);
     if (r.bytes != std::max<uint32_t>(2, bytes))
@@ -264,7 +264,7 @@ uint32_t Decoder::destination(const Op &op, uint32_t bytes) {
 }
 
 uint32_t Decoder::destination_predicate(const Op &op) {
-    if (op.kind == Kind::discard) return kDiscard;
+    if (op.kind == Kind::discard) return temporary(2);
     bool negated;
     if (op.kind != Kind::name) fail("a predicate register is wanted");
     return predicate(op, negated);
@@ -347,6 +347,7 @@ Slot Decoder::formal(const ptx::Variable &v) {
         return s;
     }
     uint32_t align = variable_align(v);
+    if ((align & (align - 1)) || align > kLocalLimit) fail("the alignment of " + v.name + " is no power of two");
     code_.local_bytes = (code_.local_bytes + align - 1) & ~(align - 1);
     s.at = code_.local_bytes;
     if (variable_bytes(v) > kLocalLimit || code_.local_bytes + variable_bytes(v) > kLocalLimit)

@@ -47,7 +47,7 @@ class Decoder {
     uint32_t source_low(const Op &op, Type type);                   // the register may be wider: low bits
     uint32_t wide_source(const Op &op, Type type, uint32_t &bytes); // as it is: the register's own width
     uint32_t predicate(const Op &op, bool &negated);
-    uint32_t destination(const Op &op, uint32_t bytes); // of exactly this width; kDiscard for _
+    uint32_t destination(const Op &op, uint32_t bytes); // of exactly this width; _ is a place that is never read
     uint32_t destination_predicate(const Op &op);
     uint32_t register_bytes(const Op &op); // 0: no register
     bool is_predicate(const Op &op);

@@ -16,7 +16,7 @@ void add(Map &map, HandlerTable table) {
 int level() {
     static const int value = [] {
         int best = 1;
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(CPU_DEVICE_BASE_ONLY) // a build with sanitizers needs one level only
         __builtin_cpu_init();
         if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt")) best = 2;
         if (best == 2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
@@ -36,8 +36,9 @@ int level() {
     return value;
 }
 
-template <class F> void add_level(Map &map, F integer, F floats, F convert, F memory) {
+template <class F> void add_level(Map &map, F integer, F bits, F floats, F convert, F memory) {
     add(map, integer());
+    add(map, bits());
     add(map, floats());
     add(map, convert());
     add(map, memory());
@@ -46,13 +47,23 @@ template <class F> void add_level(Map &map, F integer, F floats, F convert, F me
 Map build() {
     Map map;
     switch (level()) {
-#if defined(__x86_64__)
-    case 4: add_level(map, v4::integer_handlers, v4::float_handlers, v4::convert_handlers, v4::memory_handlers); break;
-    case 3: add_level(map, v3::integer_handlers, v3::float_handlers, v3::convert_handlers, v3::memory_handlers); break;
-    case 2: add_level(map, v2::integer_handlers, v2::float_handlers, v2::convert_handlers, v2::memory_handlers); break;
+#if defined(__x86_64__) && !defined(CPU_DEVICE_BASE_ONLY)
+    case 4:
+        add_level(map, v4::integer_handlers, v4::bit_handlers, v4::float_handlers, v4::convert_handlers,
+                  v4::memory_handlers);
+        break;
+    case 3:
+        add_level(map, v3::integer_handlers, v3::bit_handlers, v3::float_handlers, v3::convert_handlers,
+                  v3::memory_handlers);
+        break;
+    case 2:
+        add_level(map, v2::integer_handlers, v2::bit_handlers, v2::float_handlers, v2::convert_handlers,
+                  v2::memory_handlers);
+        break;
 #endif
     default:
-        add_level(map, base::integer_handlers, base::float_handlers, base::convert_handlers, base::memory_handlers);
+        add_level(map, base::integer_handlers, base::bit_handlers, base::float_handlers, base::convert_handlers,
+                  base::memory_handlers);
         break;
     }
     for (HandlerTable table :

@@ -21,6 +21,7 @@ struct HandlerTable {
 #define CPU_DEVICE_TABLES(level)     \
     namespace level {                \
     HandlerTable integer_handlers(); \
+    HandlerTable bit_handlers();     \
     HandlerTable float_handlers();   \
     HandlerTable convert_handlers(); \
     HandlerTable memory_handlers();  \

@@ -176,8 +176,10 @@ void mov(Decoder &d, Form &f) {
     Type t = only_type(d, f);
     if (t == Type::pred) return predicate_op(d, f, 0);
     const auto &to = d.operand(f, 0), &from = d.operand(f, 1);
-    if (to.kind == Kind::list) return to.parts.size() == 1 ? d.fail("a list of one") : unpack(d, f, t);
-    if (from.kind == Kind::list) return from.parts.size() == 1 ? d.fail("a list of one") : pack(d, f, t);
+    if (to.kind == Kind::list)
+        return to.parts.size() < 2 ? d.fail("a list of several registers is wanted") : unpack(d, f, t);
+    if (from.kind == Kind::list)
+        return from.parts.size() < 2 ? d.fail("a list of several registers is wanted") : pack(d, f, t);
     uint32_t a = d.source(from, t), place = d.destination(to, type_bytes(t));
     Inst &inst = d.emit(t == Type::b128 ? std::string("mov.b128") : std::string("mov.") + unsigned_name(t));
     inst.d = place;

@@ -69,6 +69,9 @@ void Loader::variable(const ptx::Variable &v, const std::string &key) {
     s.variable = &v;
     s.size = variable_bytes(v);
     if (s.size == UINT64_MAX || s.size > (uint64_t(1) << 40)) fail(v.place, "variable " + v.name + " is too large");
+    const uint32_t align = variable_align(v);
+    if ((align & (align - 1)) || align > (1u << 20))
+        fail(v.place, "the alignment of " + v.name + " is no power of two");
     if (v.space == Space::shared) {
         s.dynamic_shared = v.is_extern;
         if (!s.dynamic_shared) {

@@ -249,6 +249,16 @@ Status run(const Launch &l, Memory &memory, const Options &options, const volati
                        : options.threads     ? options.threads
                                              : std::max(1u, std::thread::hardware_concurrency());
     workers = static_cast<unsigned>(std::min<uint64_t>({workers, launch.ctas, 1024}));
+    if (l.cooperative) {
+        const Allocation *a = memory.allocate(256, 256, MemoryKind::device, launch.device);
+        if (!a) {
+            fault.status = Status::out_of_memory;
+            fault.what = "no memory for the grid's barrier";
+            return fault.status;
+        }
+        std::memset(a->host, 0, a->size);
+        launch.workspace = a->base;
+    }
     std::vector<std::thread> helpers;
     helpers.reserve(workers);
     for (unsigned k = 1; k < workers; ++k) {
@@ -260,6 +270,7 @@ Status run(const Launch &l, Memory &memory, const Options &options, const volati
     }
     work(launch, l.cooperative, helpers.size() + 1 < workers ? 1 : workers);
     for (std::thread &t : helpers) t.join();
+    if (launch.workspace) memory.release(launch.workspace);
     fault.steps = launch.steps;
     if (!launch.printed.empty()) {
         std::fwrite(launch.printed.data(), 1, launch.printed.size(), stdout);

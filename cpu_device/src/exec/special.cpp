@@ -48,9 +48,10 @@ enum Special : int {
     total_smem_size,
     aggr_smem_size,
     is_explicit_cluster,
+    workspace_high,
+    workspace_low,
     one,
     zero,
-    zero_x,
 };
 
 const struct {
@@ -96,6 +97,8 @@ const struct {
     {"%total_smem_size", 0, total_smem_size, 4},
     {"%aggr_smem_size", 0, aggr_smem_size, 4},
     {"%is_explicit_cluster", 0, is_explicit_cluster, 4},
+    {"%envreg1", 0, workspace_high, 4},
+    {"%envreg2", 0, workspace_low, 4},
     {"%clusterid", 'x', ctaid_x, 4},
     {"%clusterid", 'y', ctaid_y, 4},
     {"%clusterid", 'z', ctaid_z, 4},
@@ -153,6 +156,8 @@ uint64_t uniform_value(Warp &w, int id) {
     case dynamic_smem_size: return launch.launch->dynamic_shared_bytes;
     case total_smem_size:
     case aggr_smem_size: return launch.shared_bytes;
+    case workspace_high: return launch.workspace >> 32;
+    case workspace_low: return launch.workspace & 0xffffffffu;
     case one: return 1;
     default: return 0;
     }
