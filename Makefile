@@ -11,6 +11,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 BENCH := .venv-bench
+# the C and C++ written by hand
+C_FILES := $(filter-out %/generated_exports.cpp %/generated_exports.hpp,$(wildcard bindings/cubind/_*.[ch] \
+	cpu_device/src/*/*.[ch]pp benchmarks/*/*.c tests/cpu_device/*.cpp))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: run test test-all dist bench bench-gpu check build emit lint types clean
@@ -44,7 +47,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint bindings/cubind/_core.pxd
-	$(BIN)/clang-format --dry-run --Werror $(wildcard bindings/cubind/_*.c bindings/cubind/_*.h)
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 
 types: $(STAMP)
 	$(BIN)/mypy

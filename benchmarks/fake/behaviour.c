@@ -10,12 +10,19 @@
 
 static __thread CUcontext current;
 static uintptr_t last_handle = 0x5000000000;
-static void *new_handle(void) { return (void *)(last_handle += 0x40); }
+static void *new_handle(void) {
+    return (void *)(last_handle += 0x40);
+}
 
 /* ---- library, device, context ------------------------------------------------------------------------------------ */
 
-API CUresult cuInit(unsigned flags) { return flags ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS; }
-API CUresult cuDriverGetVersion(int *version) { *version = 13050; return CUDA_SUCCESS; }
+API CUresult cuInit(unsigned flags) {
+    return flags ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+API CUresult cuDriverGetVersion(int *version) {
+    *version = 13050;
+    return CUDA_SUCCESS;
+}
 API CUresult cuGetErrorName(CUresult e, const char **text) {
     *text = e ? "CUDA_ERROR_INVALID_DEVICE" : "CUDA_SUCCESS";
     return CUDA_SUCCESS;
@@ -24,7 +31,10 @@ API CUresult cuGetErrorString(CUresult e, const char **text) {
     *text = e ? "invalid device ordinal" : "no error";
     return CUDA_SUCCESS;
 }
-API CUresult cuDeviceGetCount(int *count) { *count = 1; return CUDA_SUCCESS; }
+API CUresult cuDeviceGetCount(int *count) {
+    *count = 1;
+    return CUDA_SUCCESS;
+}
 API CUresult cuDeviceGet(CUdevice *device, int ordinal) {
     if (ordinal != 0) return CUDA_ERROR_INVALID_DEVICE;
     *device = 0;
@@ -40,16 +50,39 @@ API CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
     *context = (CUcontext)0x1000;
     return CUDA_SUCCESS;
 }
-API CUresult cuCtxGetCurrent(CUcontext *context) { *context = current; return CUDA_SUCCESS; }
-API CUresult cuCtxSetCurrent(CUcontext context) { current = context; return CUDA_SUCCESS; }
+API CUresult cuCtxGetCurrent(CUcontext *context) {
+    *context = current;
+    return CUDA_SUCCESS;
+}
+API CUresult cuCtxSetCurrent(CUcontext context) {
+    current = context;
+    return CUDA_SUCCESS;
+}
 
 /* ---- streams and events ------------------------------------------------------------------------------------------ */
 
-API CUresult cuStreamCreate(CUstream *stream, unsigned flags) { (void)flags; *stream = new_handle(); return CUDA_SUCCESS; }
-API CUresult cuStreamDestroy_v2(CUstream stream) { (void)stream; return CUDA_SUCCESS; }
-API CUresult cuStreamQuery(CUstream stream) { (void)stream; return CUDA_SUCCESS; }
-API CUresult cuEventCreate(CUevent *event, unsigned flags) { (void)flags; *event = new_handle(); return CUDA_SUCCESS; }
-API CUresult cuEventDestroy_v2(CUevent event) { (void)event; return CUDA_SUCCESS; }
+API CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
+    (void)flags;
+    *stream = new_handle();
+    return CUDA_SUCCESS;
+}
+API CUresult cuStreamDestroy_v2(CUstream stream) {
+    (void)stream;
+    return CUDA_SUCCESS;
+}
+API CUresult cuStreamQuery(CUstream stream) {
+    (void)stream;
+    return CUDA_SUCCESS;
+}
+API CUresult cuEventCreate(CUevent *event, unsigned flags) {
+    (void)flags;
+    *event = new_handle();
+    return CUDA_SUCCESS;
+}
+API CUresult cuEventDestroy_v2(CUevent event) {
+    (void)event;
+    return CUDA_SUCCESS;
+}
 API CUresult cuEventRecord(CUevent event, CUstream stream) {
     (void)stream;
     return event ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -61,7 +94,10 @@ API CUresult cuMemAlloc_v2(CUdeviceptr *pointer, size_t bytes) {
     *pointer = 0x7f0000000000;
     return bytes ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
-API CUresult cuMemFree_v2(CUdeviceptr pointer) { (void)pointer; return CUDA_SUCCESS; }
+API CUresult cuMemFree_v2(CUdeviceptr pointer) {
+    (void)pointer;
+    return CUDA_SUCCESS;
+}
 API CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t bytes) {
     (void)to, (void)bytes;
     return from ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -80,7 +116,11 @@ API CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CU
 
 /* A kernel is named by its parameters: k0, k3 (a pointer, an int, a float) and k16 (16 times 64 bits); so is its handle. */
 enum { KERNELS = 0x5000 };
-API CUresult cuModuleLoadData(CUmodule *module, const void *image) { (void)image; *module = new_handle(); return CUDA_SUCCESS; }
+API CUresult cuModuleLoadData(CUmodule *module, const void *image) {
+    (void)image;
+    *module = new_handle();
+    return CUDA_SUCCESS;
+}
 API CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) {
     (void)module;
     int n = 0;
@@ -121,7 +161,11 @@ API CUresult cuTensorMapReplaceAddress(CUtensorMap *map, void *address) {
 
 /* ---- the resolver ------------------------------------------------------------------------------------------------ */
 
-struct known { const char *name; int version; void *function, *per_thread; };
+struct known {
+    const char *name;
+    int version;
+    void *function, *per_thread;
+};
 extern const struct known fake_known[]; /* by name, then by version; generate.py */
 extern const size_t fake_n_known;
 
@@ -131,8 +175,10 @@ API CUresult cuGetProcAddress_v2(const char *name, void **function, int version,
     size_t low = 0, high = fake_n_known;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (strcmp(fake_known[middle].name, name) < 0) low = middle + 1;
-        else high = middle;
+        if (strcmp(fake_known[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     *function = NULL;
     for (; low < fake_n_known && strcmp(fake_known[low].name, name) == 0; low++) {

@@ -8,28 +8,32 @@
 #include <stddef.h>
 #include "cubind_driver.h"
 
-#define FUNCTIONS(X)                                                                                                   \
-    X(cuCtxGetCurrent) X(cuCtxSetCurrent) X(cuDeviceGet) X(cuDeviceGetAttribute) X(cuPointerGetAttribute)              \
-    X(cuEventCreate) X(cuEventDestroy_v2) X(cuEventRecord) X(cuStreamCreate) X(cuStreamDestroy_v2) X(cuStreamQuery)    \
-    X(cuMemAlloc_v2) X(cuMemFree_v2) X(cuMemcpyAsync) X(cuMemcpyHtoD_v2) X(cuLaunchKernel) X(cuLaunchKernelEx)         \
+// clang-format off: it would nest the list
+#define FUNCTIONS(X) \
+    X(cuCtxGetCurrent) X(cuCtxSetCurrent) X(cuDeviceGet) X(cuDeviceGetAttribute) X(cuPointerGetAttribute) \
+    X(cuEventCreate) X(cuEventDestroy_v2) X(cuEventRecord) X(cuStreamCreate) X(cuStreamDestroy_v2) X(cuStreamQuery) \
+    X(cuMemAlloc_v2) X(cuMemFree_v2) X(cuMemcpyAsync) X(cuMemcpyHtoD_v2) X(cuLaunchKernel) X(cuLaunchKernelEx) \
     X(cuTensorMapEncodeTiled)
+// clang-format on
 #define DECLARE(name) static __typeof__(((struct cubind_driver_table *)NULL)->name) p_##name;
 FUNCTIONS(DECLARE)
 
 #ifdef RELEASE_GIL
-#define CALL(...)                                                                                                      \
-    do {                                                                                                               \
-        PyThreadState *state = PyEval_SaveThread();                                                                    \
-        __VA_ARGS__;                                                                                                   \
-        PyEval_RestoreThread(state);                                                                                   \
+#define CALL(...)                                   \
+    do {                                            \
+        PyThreadState *state = PyEval_SaveThread(); \
+        __VA_ARGS__;                                \
+        PyEval_RestoreThread(state);                \
     } while (0)
 #else
 #define CALL(...) __VA_ARGS__
 #endif
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define FUNCTION(name) static PyObject *name(PyObject *module, PyObject *const *a, Py_ssize_t n)
-#define EXPECT(count) if (UNLIKELY(n != (count))) return wrong_count()
-#define CHECK(status) if (UNLIKELY(status)) return fail(status)
+#define EXPECT(count) \
+    if (UNLIKELY(n != (count))) return wrong_count()
+#define CHECK(status) \
+    if (UNLIKELY(status)) return fail(status)
 
 static PyObject *Error;
 static __attribute__((noinline, cold)) PyObject *fail(CUresult status) {
@@ -46,18 +50,21 @@ static __attribute__((noinline, cold)) PyObject *wrong_count(void) {
 /* ---- handles: with a list of free ones --------------------------------------------------------------------------- */
 
 typedef struct handle {
-    PyObject_HEAD
-    void *ptr;
+    PyObject_HEAD void *ptr;
 } handle;
 enum { N_FREE = 32 };
 static handle *free_handles[N_FREE];
 static int n_free;
 
 static void handle_dealloc(PyObject *self) {
-    if (n_free < N_FREE) free_handles[n_free++] = (handle *)self;
-    else PyObject_Free(self);
+    if (n_free < N_FREE)
+        free_handles[n_free++] = (handle *)self;
+    else
+        PyObject_Free(self);
 }
-static PyObject *handle_int(PyObject *self) { return PyLong_FromVoidPtr(((handle *)self)->ptr); }
+static PyObject *handle_int(PyObject *self) {
+    return PyLong_FromVoidPtr(((handle *)self)->ptr);
+}
 static PyNumberMethods handle_number = {.nb_int = handle_int};
 static PyObject *handle_call(PyObject *type, PyObject *const *a, size_t n, PyObject *kw);
 static PyTypeObject Handle = {
@@ -72,7 +79,8 @@ static PyObject *new_handle(void *ptr) {
     if (n_free) {
         h = free_handles[--n_free];
         Py_SET_REFCNT((PyObject *)h, 1);
-    } else if (!(h = PyObject_New(handle, &Handle))) return NULL;
+    } else if (!(h = PyObject_New(handle, &Handle)))
+        return NULL;
     h->ptr = ptr;
     return (PyObject *)h;
 }
@@ -85,9 +93,12 @@ static PyObject *handle_call(PyObject *type, PyObject *const *a, size_t n, PyObj
 /* ---- arguments --------------------------------------------------------------------------------------------------- */
 
 static inline int to_pointer(PyObject *o, void *out) {
-    if (Py_TYPE(o) == &Handle) *(void **)out = ((handle *)o)->ptr;
-    else if (o == Py_None) *(void **)out = NULL;
-    else if (!(*(void **)out = PyLong_AsVoidPtr(o)) && PyErr_Occurred()) return -1;
+    if (Py_TYPE(o) == &Handle)
+        *(void **)out = ((handle *)o)->ptr;
+    else if (o == Py_None)
+        *(void **)out = NULL;
+    else if (!(*(void **)out = PyLong_AsVoidPtr(o)) && PyErr_Occurred())
+        return -1;
     return 0;
 }
 static inline int to_int(PyObject *o, void *out) {
@@ -142,26 +153,26 @@ FUNCTION(pointer_get_attribute) {
     return PyLong_FromUnsignedLong(value);
 }
 /* name(flags) -> handle;  name(handle) -> None */
-#define CREATE(name, type, call)                                                                                       \
-    FUNCTION(name) {                                                                                                   \
-        EXPECT(1);                                                                                                     \
-        int flags;                                                                                                     \
-        type made;                                                                                                     \
-        CUresult r;                                                                                                    \
-        if (to_int(a[0], &flags)) return NULL;                                                                         \
-        CALL(r = call(&made, (unsigned)flags));                                                                        \
-        CHECK(r);                                                                                                      \
-        return new_handle(made);                                                                                       \
+#define CREATE(name, type, call)                \
+    FUNCTION(name) {                            \
+        EXPECT(1);                              \
+        int flags;                              \
+        type made;                              \
+        CUresult r;                             \
+        if (to_int(a[0], &flags)) return NULL;  \
+        CALL(r = call(&made, (unsigned)flags)); \
+        CHECK(r);                               \
+        return new_handle(made);                \
     }
-#define TAKE(name, type, call)                                                                                         \
-    FUNCTION(name) {                                                                                                   \
-        EXPECT(1);                                                                                                     \
-        void *taken;                                                                                                   \
-        CUresult r;                                                                                                    \
-        if (to_pointer(a[0], &taken)) return NULL;                                                                     \
-        CALL(r = call((type)taken));                                                                                   \
-        CHECK(r);                                                                                                      \
-        Py_RETURN_NONE;                                                                                                \
+#define TAKE(name, type, call)                     \
+    FUNCTION(name) {                               \
+        EXPECT(1);                                 \
+        void *taken;                               \
+        CUresult r;                                \
+        if (to_pointer(a[0], &taken)) return NULL; \
+        CALL(r = call((type)taken));               \
+        CHECK(r);                                  \
+        Py_RETURN_NONE;                            \
     }
 CREATE(event_create, CUevent, p_cuEventCreate)
 CREATE(stream_create, CUstream, p_cuStreamCreate)
@@ -198,7 +209,8 @@ FUNCTION(memcpy_async) {
     void *to, *from, *stream;
     size_t size;
     CUresult r;
-    if (to_pointer(a[0], &to) || to_pointer(a[1], &from) || to_size(a[2], &size) || to_pointer(a[3], &stream)) return NULL;
+    if (to_pointer(a[0], &to) || to_pointer(a[1], &from) || to_size(a[2], &size) || to_pointer(a[3], &stream))
+        return NULL;
     CALL(r = p_cuMemcpyAsync((CUdeviceptr)to, (CUdeviceptr)from, size, stream));
     CHECK(r);
     Py_RETURN_NONE;
@@ -210,7 +222,8 @@ FUNCTION(memcpy_htod) {
     CUresult r;
     Py_buffer view = {.obj = NULL};
     if (to_pointer(a[0], &to) || to_size(a[2], &size)) return NULL;
-    if (PyLong_CheckExact(a[1]) ? to_pointer(a[1], &view.buf) : PyObject_GetBuffer(a[1], &view, PyBUF_SIMPLE)) return NULL;
+    if (PyLong_CheckExact(a[1]) ? to_pointer(a[1], &view.buf) : PyObject_GetBuffer(a[1], &view, PyBUF_SIMPLE))
+        return NULL;
     CALL(r = p_cuMemcpyHtoD_v2((CUdeviceptr)to, view.buf, size));
     if (view.obj) PyBuffer_Release(&view);
     CHECK(r);
@@ -220,7 +233,10 @@ FUNCTION(memcpy_htod) {
 /* ---- launches ---------------------------------------------------------------------------------------------------- */
 
 enum { MAX_ARGUMENTS = 64, CODES = 256 };
-static struct { PyObject *type; char code; } codes[CODES]; /* class of ctypes -> how to pack, by address */
+static struct {
+    PyObject *type;
+    char code;
+} codes[CODES]; /* class of ctypes -> how to pack, by address */
 
 static inline unsigned slot_of(PyObject *type) {
     unsigned i = ((uint32_t)((uintptr_t)type >> 4) * 2654435761u) >> 24;
@@ -286,10 +302,12 @@ FUNCTION(launch_kernel) {
 /* ---- structs: one getter and one setter, driven by a table ------------------------------------------------------- */
 
 typedef struct record {
-    PyObject_HEAD
-    CUlaunchConfig config;
+    PyObject_HEAD CUlaunchConfig config;
 } record;
-typedef struct field { size_t offset; int is_pointer; } field;
+typedef struct field {
+    size_t offset;
+    int is_pointer;
+} field;
 static PyObject *get_field(PyObject *self, void *closure) {
     const field *f = closure;
     const char *at = (char *)&((record *)self)->config + f->offset;
@@ -301,10 +319,11 @@ static int set_field(PyObject *self, PyObject *o, void *closure) {
     return f->is_pointer ? to_pointer(o, at) : to_int(o, at);
 }
 static field fields[] = {{offsetof(CUlaunchConfig, gridDimX), 0}, {offsetof(CUlaunchConfig, hStream), 1}};
-static PyGetSetDef record_getset[] = {{"gridDimX", get_field, set_field, NULL, &fields[0]},
-                                      {"hStream", get_field, set_field, NULL, &fields[1]},
-                                      {NULL}};
-static PyObject *record_new(PyTypeObject *type, PyObject *args, PyObject *kw) { return type->tp_alloc(type, 0); }
+static PyGetSetDef record_getset[] = {
+    {"gridDimX", get_field, set_field, NULL, &fields[0]}, {"hStream", get_field, set_field, NULL, &fields[1]}, {NULL}};
+static PyObject *record_new(PyTypeObject *type, PyObject *args, PyObject *kw) {
+    return type->tp_alloc(type, 0);
+}
 static PyTypeObject Record = {PyVarObject_HEAD_INIT(NULL, 0).tp_name = "floor.Record", .tp_basicsize = sizeof(record),
                               .tp_getset = record_getset, .tp_new = record_new};
 
@@ -323,10 +342,10 @@ FUNCTION(launch_kernel_ex) {
 /* ---- tensor maps ------------------------------------------------------------------------------------------------- */
 
 typedef struct tensor_map {
-    PyObject_HEAD
-    char memory[sizeof(CUtensorMap) + 64];
+    PyObject_HEAD char memory[sizeof(CUtensorMap) + 64];
 } tensor_map;
-static PyTypeObject TensorMap = {PyVarObject_HEAD_INIT(NULL, 0).tp_name = "floor.TensorMap", .tp_basicsize = sizeof(tensor_map)};
+static PyTypeObject TensorMap = {PyVarObject_HEAD_INIT(NULL, 0).tp_name = "floor.TensorMap",
+                                 .tp_basicsize = sizeof(tensor_map)};
 
 /* n numbers of a list, as 64 or as 32 bits each */
 static inline int numbers(PyObject *list, void *out, int n, int wide) {
@@ -334,8 +353,10 @@ static inline int numbers(PyObject *list, void *out, int n, int wide) {
     for (int i = 0; i < n; i++) {
         size_t v;
         if (to_size(PyList_GET_ITEM(list, i), &v)) return -1;
-        if (wide) ((uint64_t *)out)[i] = v;
-        else ((uint32_t *)out)[i] = (uint32_t)v;
+        if (wide)
+            ((uint64_t *)out)[i] = v;
+        else
+            ((uint32_t *)out)[i] = (uint32_t)v;
     }
     return 0;
 }
@@ -346,7 +367,8 @@ FUNCTION(tensor_map_encode) {
     uint64_t dims[5], strides[5];
     uint32_t box[5], steps[5];
     CUresult r;
-    if (to_int(a[0], &type) || to_int(a[1], &rank) || rank < 1 || rank > 5 || to_pointer(a[2], &pointer)) return wrong_count();
+    if (to_int(a[0], &type) || to_int(a[1], &rank) || rank < 1 || rank > 5 || to_pointer(a[2], &pointer))
+        return wrong_count();
     if (numbers(a[3], dims, rank, 1) || numbers(a[4], strides, rank - 1, 1) || numbers(a[5], box, rank, 0) ||
         numbers(a[6], steps, rank, 0))
         return NULL;
@@ -355,8 +377,8 @@ FUNCTION(tensor_map_encode) {
     tensor_map *made = PyObject_New(tensor_map, &TensorMap);
     if (!made) return NULL;
     CUtensorMap *map = (CUtensorMap *)(((uintptr_t)made->memory + 63) & ~(uintptr_t)63);
-    CALL(r = p_cuTensorMapEncodeTiled(map, (CUtensorMapDataType)type, (unsigned)rank, pointer, dims, strides, box, steps,
-                                      (CUtensorMapInterleave)mode[0], (CUtensorMapSwizzle)mode[1],
+    CALL(r = p_cuTensorMapEncodeTiled(map, (CUtensorMapDataType)type, (unsigned)rank, pointer, dims, strides, box,
+                                      steps, (CUtensorMapInterleave)mode[0], (CUtensorMapSwizzle)mode[1],
                                       (CUtensorMapL2promotion)mode[2], (CUtensorMapFloatOOBfill)mode[3]));
     if (UNLIKELY(r)) Py_DECREF(made);
     CHECK(r);
@@ -383,11 +405,28 @@ FUNCTION(enum_from_int) {
 
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, NULL}
 static PyMethodDef methods[] = {
-    METHOD(ctx_get_current), METHOD(ctx_set_current), METHOD(device_get), METHOD(device_get_attribute),
-    METHOD(pointer_get_attribute), METHOD(event_create), METHOD(event_destroy), METHOD(event_record), METHOD(stream_create),
-    METHOD(stream_destroy), METHOD(stream_query), METHOD(mem_alloc), METHOD(mem_free), METHOD(memcpy_async),
-    METHOD(memcpy_htod), METHOD(set_type), METHOD(launch_kernel), METHOD(launch_kernel_ex), METHOD(tensor_map_encode),
-    METHOD(set_member), METHOD(enum_from_int), {NULL, NULL, 0, NULL},
+    METHOD(ctx_get_current),
+    METHOD(ctx_set_current),
+    METHOD(device_get),
+    METHOD(device_get_attribute),
+    METHOD(pointer_get_attribute),
+    METHOD(event_create),
+    METHOD(event_destroy),
+    METHOD(event_record),
+    METHOD(stream_create),
+    METHOD(stream_destroy),
+    METHOD(stream_query),
+    METHOD(mem_alloc),
+    METHOD(mem_free),
+    METHOD(memcpy_async),
+    METHOD(memcpy_htod),
+    METHOD(set_type),
+    METHOD(launch_kernel),
+    METHOD(launch_kernel_ex),
+    METHOD(tensor_map_encode),
+    METHOD(set_member),
+    METHOD(enum_from_int),
+    {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = NAME, .m_methods = methods};
 

@@ -53,4 +53,6 @@ static PyObject *trace(PyObject *Py_UNUSED(module), PyObject *args) {
 
 static PyMethodDef methods[] = {{"trace", trace, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "steps", .m_methods = methods};
-PyMODINIT_FUNC PyInit_steps(void) { return PyModule_Create(&definition); }
+PyMODINIT_FUNC PyInit_steps(void) {
+    return PyModule_Create(&definition);
+}

@@ -214,3 +214,12 @@ def test_groups(headers):
     odd = (x & 1).reshape(2, 32)
     want += 1000 * (odd * odd.sum(1)[:, None]).ravel()
     assert np.array_equal(headers.get(y, "i4", 64), want)
+
+
+def test_whole_grid(headers):
+    x, out = headers.put(np.zeros(960, "i4")), headers.put(np.zeros(960, "i4"))
+    try:
+        headers.run("whole_grid", 10, 96, x, out, cooperative=True, threads=2, steps=50_000_000)
+    except Fault as e:
+        pytest.fail(str(e))
+    assert np.array_equal(headers.get(out, "i4", 960), np.arange(960)[::-1])

@@ -205,7 +205,7 @@ struct LaunchState {
     uint64_t ctas = 0;
     uint32_t threads = 0, shared_bytes = 0;
     uint64_t grid_id = 0;
-    uint64_t workspace = 0;       // of a cooperative grid: its barrier, as the cooperative groups' headers want it
+    uint64_t workspace = 0; // of a cooperative grid: its barrier, as the cooperative groups' headers want it
     std::string printed;
     int device = 0;
 };
