@@ -294,24 +294,24 @@ template <class A, int where> const Inst *store_wide(Warp &w, const Inst *i) {
 
 // ld.SPACE.TYPE.REGISTER-BYTES.ADDRESS-BYTES
 #define LOAD(space, M, R, r, A, s) {"ld." #space "." #M "." #r "." #s, &load<M, R, A, space>},
-#define LOADS(space, A, s)                                                                                   \
-    LOAD(space, u8, u16, 2, A, s)                                                                            \
-    LOAD(space, u8, u32, 4, A, s)                                                                            \
-    LOAD(space, u8, u64, 8, A, s)                                                                            \
-    LOAD(space, s8, s16, 2, A, s) LOAD(space, s8, s32, 4, A, s) LOAD(space, s8, s64, 8, A, s)                \
-        LOAD(space, u16, u16, 2, A, s) LOAD(space, u16, u32, 4, A, s) LOAD(space, u16, u64, 8, A, s)         \
-            LOAD(space, s16, s16, 2, A, s) LOAD(space, s16, s32, 4, A, s) LOAD(space, s16, s64, 8, A, s)     \
-                LOAD(space, u32, u32, 4, A, s) LOAD(space, u32, u64, 8, A, s) LOAD(space, s32, s32, 4, A, s) \
-                    LOAD(space, s32, s64, 8, A, s) LOAD(space, u64, u64, 8, A, s)                            \
-                        LOAD(space, s64, s64, 8, A, s){"ld." #space ".b128.16." #s, &load_wide<A, space>},
+// clang-format off: lists of entries without commas
+#define LOADS(space, A, s) \
+    LOAD(space, u8, u16, 2, A, s) LOAD(space, u8, u32, 4, A, s) LOAD(space, u8, u64, 8, A, s) \
+    LOAD(space, s8, s16, 2, A, s) LOAD(space, s8, s32, 4, A, s) LOAD(space, s8, s64, 8, A, s) \
+    LOAD(space, u16, u16, 2, A, s) LOAD(space, u16, u32, 4, A, s) LOAD(space, u16, u64, 8, A, s) \
+    LOAD(space, s16, s16, 2, A, s) LOAD(space, s16, s32, 4, A, s) LOAD(space, s16, s64, 8, A, s) \
+    LOAD(space, u32, u32, 4, A, s) LOAD(space, u32, u64, 8, A, s) \
+    LOAD(space, s32, s32, 4, A, s) LOAD(space, s32, s64, 8, A, s) \
+    LOAD(space, u64, u64, 8, A, s) LOAD(space, s64, s64, 8, A, s) \
+    {"ld." #space ".b128.16." #s, &load_wide<A, space>},
 #define STORE(space, M, R, r, A, s) {"st." #space "." #M "." #r "." #s, &store<M, R, A, space>},
-#define STORES(space, A, s)                                                                         \
-    STORE(space, u8, u16, 2, A, s)                                                                  \
-    STORE(space, u8, u32, 4, A, s)                                                                  \
-    STORE(space, u8, u64, 8, A, s)                                                                  \
+#define STORES(space, A, s) \
+    STORE(space, u8, u16, 2, A, s) STORE(space, u8, u32, 4, A, s) STORE(space, u8, u64, 8, A, s) \
     STORE(space, u16, u16, 2, A, s) STORE(space, u16, u32, 4, A, s) STORE(space, u16, u64, 8, A, s) \
-        STORE(space, u32, u32, 4, A, s) STORE(space, u32, u64, 8, A, s)                             \
-            STORE(space, u64, u64, 8, A, s){"st." #space ".b128.16." #s, &store_wide<A, space>},
+    STORE(space, u32, u32, 4, A, s) STORE(space, u32, u64, 8, A, s) \
+    STORE(space, u64, u64, 8, A, s) \
+    {"st." #space ".b128.16." #s, &store_wide<A, space>},
+// clang-format on
 #define PARAM(M, R, r) {"ld.kernel." #M "." #r, &load_param<M, R>},
 
 const HandlerRow rows[] = {
