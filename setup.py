@@ -14,6 +14,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 PACKAGE = Path("bindings/cubind")
+UNIFIED = Path("cuda_unified")
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 MACROS = [] if FREE_THREADED else [("Py_LIMITED_API", "0x030B0000")]
 HEADERS = [str(p) for p in (*PACKAGE.glob("*.h"), *PACKAGE.glob("_abi/*.h"), *PACKAGE.glob("_tables/*.h"))]
@@ -36,6 +37,17 @@ def extension(name, sources, optimize, libraries=()):
 
 # The bodies in generated modules are short and call into the core: -O1 costs them nothing and halves the build.
 core = extension("_core", sorted(PACKAGE.glob("_*.c")), "-O2", ("dl", "pthread", "m"))
+# the unified layer's hot half
+native = Extension(
+    "cuda_unified._native",
+    [str(s) for s in sorted(UNIFIED.glob("src/*.c"))],
+    include_dirs=[str(PACKAGE / "_abi")],
+    define_macros=MACROS,
+    extra_compile_args=["-O2", "-g0", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-missing-field-initializers"],
+    extra_link_args=["-Wl,-s"],
+    depends=[*HEADERS, *(str(p) for p in UNIFIED.glob("src/*.h"))],
+    py_limited_api=not FREE_THREADED,
+)
 generated = [extension(p.stem, [p], "-O1") for p in sorted(PACKAGE.glob("*.pyx"))]
 
 
@@ -59,6 +71,7 @@ setup(
     cmdclass={"build_ext": BuildAll},
     ext_modules=[
         core,
+        native,
         *cythonize(
             generated,
             include_path=["bindings"],
