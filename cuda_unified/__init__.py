@@ -17,6 +17,11 @@ _HOME = {
     "current_stream": "stream",
     "Event": "event",
     "Buffer": "memory",
+    "Kernel": "kernel",
+    "launch": "launch",
+    "LaunchConfig": "launch",
+    "Launcher": "launch",
+    "AccessPolicy": "launch",
 }
 """name -> the module that it is in"""
 

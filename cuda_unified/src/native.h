@@ -255,6 +255,9 @@ HIDDEN int current_ready(PyObject *module);
 HIDDEN int event_ready(PyObject *module);
 HIDDEN int buffer_ready(PyObject *module);
 HIDDEN int pool_ready(PyObject *module);
+HIDDEN int kernel_ready(PyObject *module);
+HIDDEN int config_ready(PyObject *module);
+HIDDEN int launch_ready(PyObject *module);
 
 /* Makes a heap type and puts it into the module. */
 HIDDEN PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);
