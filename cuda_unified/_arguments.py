@@ -21,16 +21,14 @@ _HANDLE: type = driver.CUstream.__mro__[1]
 _RECORD: type = driver.CUlaunchConfig.__mro__[1]
 _CTYPES = (ctypes._SimpleCData, ctypes.Structure, ctypes.Union, ctypes.Array, ctypes._Pointer)
 _BY_VALUE = (bytes, bytearray, memoryview, _RECORD, *_CTYPES)
-_KINDS = {"i": "i", "u": "u", "f": "f", "b": "b", "c": "c"}
 
 
 def classify(cls: type) -> tuple[int, str, int]:
     """How objects of a class are packed: (one of AS_..., the kind of number or '?', bytes of an object)."""
     numpy = sys.modules.get("numpy")
     if numpy and issubclass(cls, numpy.generic):
-        if issubclass(cls, numpy.number | numpy.bool) and cls.__module__ == "numpy":
-            return AS_INSIDE, _KINDS[numpy.dtype(cls).kind], cls.__basicsize__
-        return AS_PYTHON, "?", 0
+        kind = numpy.dtype(cls).kind if cls.__module__ == "numpy" else "?"
+        return (AS_INSIDE, kind, cls.__basicsize__) if kind in "iufbc" else (AS_PYTHON, "?", 0)
     for how, classes in (
         (AS_BUFFER, _native.Buffer),
         (AS_VIEW, _BY_VALUE),

@@ -43,7 +43,7 @@ class AccessPolicy:
         return int(self.memory.pointer), int(self.memory.size if size is None else size)
 
 
-class _Wrong(Exception):
+class _WrongError(Exception):
     """A value that an attribute cannot have: `expected`, and whether its type is at fault."""
 
     def __init__(self, expected: str, *, is_type: bool = False) -> None:
@@ -53,7 +53,7 @@ class _Wrong(Exception):
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, (bool, int)) or value not in (0, 1):
-        raise _Wrong("True or False", is_type=True)
+        raise _WrongError("True or False", is_type=True)
     return bool(value)
 
 
@@ -61,16 +61,16 @@ def _int(value: Any, low: int, high: int) -> int:
     try:
         number = int(value.__index__())
     except AttributeError:
-        raise _Wrong(f"an int from {low} to {high}", is_type=True) from None
+        raise _WrongError(f"an int from {low} to {high}", is_type=True) from None
     if not low <= number <= high:
-        raise _Wrong(f"an int from {low} to {high}")
+        raise _WrongError(f"an int from {low} to {high}")
     return number
 
 
 def _three(value: Any) -> tuple[int, int, int]:
     items = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if not 1 <= len(items) <= 3:
-        raise _Wrong("1 to 3 ints")
+        raise _WrongError("1 to 3 ints")
     x, y, z = ([_int(item, 1, 2**31 - 1) for item in items] + [1, 1])[:3]
     return x, y, z
 
@@ -81,13 +81,15 @@ def _choice(value: Any, enum: Any, prefix: str) -> Any:
         return value
     member = getattr(enum, prefix + value.upper(), None) if isinstance(value, str) else None
     if member is None:
-        raise _Wrong(f"one of the names of driver.{enum.__name__} without {prefix}, in lower case, or a member of it")
+        raise _WrongError(
+            f"one of the names of driver.{enum.__name__} without {prefix}, in lower case, or a member of it"
+        )
     return member
 
 
 def _event(value: Any) -> Event:
     if not isinstance(value, Event):
-        raise _Wrong("an Event", is_type=True)
+        raise _WrongError("an Event", is_type=True)
     return value
 
 
@@ -98,7 +100,7 @@ def _cluster(value: Any, config: LaunchConfig) -> Encoded:
     sizes = _three(value)
     for axis, blocks, size in zip("xyz", config.grid, sizes, strict=True):
         if blocks % size:
-            raise _Wrong(f"a divisor of the grid in each dimension; the grid has {blocks} blocks in {axis}")
+            raise _WrongError(f"a divisor of the grid in each dimension; the grid has {blocks} blocks in {axis}")
     return sizes, {"clusterDim": dict(zip("xyz", sizes, strict=True))}
 
 
@@ -109,13 +111,13 @@ def _preferred_cluster(value: Any, config: LaunchConfig) -> Encoded:
 
 def _access_policy(value: Any, config: LaunchConfig) -> Encoded:
     if not isinstance(value, AccessPolicy):
-        raise _Wrong("an AccessPolicy", is_type=True)
+        raise _WrongError("an AccessPolicy", is_type=True)
     if not 0 <= value.hit_ratio <= 1:
-        raise _Wrong("a hit_ratio from 0 to 1")
+        raise _WrongError("a hit_ratio from 0 to 1")
     hit = _choice(value.hit, driver.CUaccessProperty, "CU_ACCESS_PROPERTY_")
     miss = _choice(value.miss, driver.CUaccessProperty, "CU_ACCESS_PROPERTY_")
     if miss == driver.CUaccessProperty.CU_ACCESS_PROPERTY_PERSISTING:
-        raise _Wrong("a miss of 'normal' or 'streaming'")
+        raise _WrongError("a miss of 'normal' or 'streaming'")
     pointer, size = value.span()
     window = {"base_ptr": pointer, "num_bytes": size, "hitRatio": value.hit_ratio, "hitProp": hit, "missProp": miss}
     return value, {"accessPolicyWindow": window}
@@ -130,7 +132,7 @@ def _programmatic_event(value: Any, config: LaunchConfig) -> Encoded:
 
 def _domain_map(value: Any, config: LaunchConfig) -> Encoded:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise _Wrong("two ints", is_type=True)
+        raise _WrongError("two ints", is_type=True)
     default, remote = (_int(domain, 0, 255) for domain in value)
     return (default, remote), {"memSyncDomainMap": {"default_": default, "remote": remote}}
 
@@ -209,7 +211,7 @@ def encode(config: LaunchConfig, named: dict[str, Any]) -> tuple[tuple[tuple[str
         try:
             value, fields = encode_one(value, config)
             hash(value)
-        except _Wrong as wrong:
+        except _WrongError as wrong:
             error = TypeError if wrong.is_type else ValueError
             raise error(f"LaunchConfig: {name} must be {wrong}, not {value!r}") from None
         kept.append((name, value))

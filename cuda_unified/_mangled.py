@@ -1,7 +1,7 @@
 """What the mangled name of a C++ kernel tells about its parameters: the driver tells their sizes, not their types.
 
-Names are mangled as the Itanium C++ ABI says.  Where a name has what is not read here (expressions, local classes, lambdas), nothing
-is known, and all is as for a kernel that is extern "C".
+Names are mangled as the Itanium C++ ABI says.  Where a name has what is not read here (expressions, local classes, lambdas),
+nothing is known, and all is as for a kernel that is extern "C".
 
 https://itanium-cxx-abi.github.io/cxx-abi/abi.html#mangling
 """
@@ -22,7 +22,7 @@ _CLASSES = {"__half": "f", "__nv_bfloat16": "B"}
 _STD = "absiod"  # Sa Sb Ss Si So Sd: classes of the standard library
 
 
-class _Unread(Exception):
+class _UnreadError(Exception):
     """What is not read here."""
 
 
@@ -57,7 +57,7 @@ class _Reader:
         name = self.text[self.at : self.at + length]
         self.at += length
         if not length or len(name) < length or self.peek() == "B":
-            raise _Unread
+            raise _UnreadError
         return name
 
     def nested_name(self, *, is_function: bool = False) -> bool:
@@ -98,13 +98,13 @@ class _Reader:
 
     def literal(self) -> None:
         if self.peek() == "_":
-            raise _Unread
+            raise _UnreadError
         self.type()
         self.take("n")
         while self.peek().isalnum() and self.peek() != "E":
             self.at += 1
         if not self.take("E"):
-            raise _Unread
+            raise _UnreadError
 
     def number(self, letters: bool) -> int:
         """The index of S_, S0_, ... or T_, T0_, ...: from 0."""
@@ -113,7 +113,7 @@ class _Reader:
             self.at += 1
         digits = self.text[start : self.at]
         if not self.take("_"):
-            raise _Unread
+            raise _UnreadError
         return int(digits, 36 if letters else 10) + 1 if digits else 0
 
     def reference(self) -> str | list[str]:
@@ -130,7 +130,7 @@ class _Reader:
         table = self.template if is_template else self.seen
         index = self.number(letters=not is_template)
         if index >= len(table):
-            raise _Unread
+            raise _UnreadError
         return self.see(table[index]) if is_template else table[index]
 
     # ---- types
@@ -168,7 +168,7 @@ class _Reader:
         elif self.peek().isdigit():
             kind = self.see(_CLASSES.get(self.source_name(), _RECORD))
         else:
-            raise _Unread
+            raise _UnreadError
         if self.peek() == "I":
             self.template_arguments()
             return self.see(_RECORD)
@@ -201,6 +201,6 @@ def kinds(name: str) -> bytes | None:
         return None
     try:
         found = reader.function()
-    except (_Unread, RecursionError):
+    except (_UnreadError, RecursionError):
         return None
     return b"" if reader.text.endswith("v") and len(found) == 1 else "".join(found).encode()

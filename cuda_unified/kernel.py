@@ -188,7 +188,8 @@ class KernelAttributes(_PerDevice):
     binary_version = _Attribute("The architecture that its machine code is for: 10 * major + minor.")
     cache_mode_ca = _Attribute("Whether it was compiled to cache global loads in L1 by default.", bool)
     max_dynamic_shared_size_bytes = _Attribute(
-        "The most dynamic shared memory of a block, in bytes; more than 48 KB must be allowed here first.", settable=True
+        "The most dynamic shared memory of a block, in bytes; more than 48 KB must be allowed here first.",
+        settable=True,
     )
     preferred_shared_memory_carveout = _Attribute(
         "The part of L1 wanted as shared memory, in percent; -1: the driver chooses.", settable=True
@@ -202,11 +203,11 @@ class KernelAttributes(_PerDevice):
     )
     cluster_scheduling_policy_preference = _Attribute(
         "How blocks of a cluster are spread: a `driver.CUclusterSchedulingPolicy`.",
-        lambda value: driver.CUclusterSchedulingPolicy(value),
+        driver.CUclusterSchedulingPolicy,
         settable=True,
     )
     device_node_update_supported = _Attribute("Whether device code may update it as a node of a graph.", bool)
-    shared_memory_mode = _Attribute("What shared memory it may use.", lambda value: driver.CUsharedMemoryMode(value))
+    shared_memory_mode = _Attribute("What shared memory it may use.", driver.CUsharedMemoryMode)
 
     def _get(self, name: str) -> int:
         attribute = getattr(driver.CUfunction_attribute, _attribute_name(name))
@@ -251,7 +252,7 @@ class KernelAttributes(_PerDevice):
         object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        lines = (f"  {name} = {getattr(self, name)!r}" for name in self.keys())  # noqa: SIM118
+        lines = (f"  {name} = {getattr(self, name)!r}" for name in self.keys())
         return "\n".join((f"<attributes of {self._kernel.name} on device {self.device.ordinal}>", *lines))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cubind import driver
@@ -209,10 +210,8 @@ def _failed(status: int, function: str, stream: Stream, config: LaunchConfig, ke
     """The error of a launch, with what the kernel allows where that is less than what was asked for."""
     said = [f"kernel={kernel.name}", f"grid={config.grid}", f"block={config.block}"]
     said += [f"shared_memory={config.shared_memory}", *(f"{name}={value}" for name, value in config._attributes)]
-    try:
+    with suppress(errors.CudaError):  # where the context has failed: the status says so
         said += _why(config, kernel, stream) if driver.CUresult(status).name in _UNFIT else []
-    except errors.CudaError:
-        pass  # the context has failed; the status says so
     return errors.from_status(status, function, ", ".join(said))
 
 

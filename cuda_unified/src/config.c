@@ -114,32 +114,44 @@ static int add_attributes(config_object *c, PyObject *named) {
     return failed ? -1 : 0;
 }
 
+enum { GRID, BLOCK, SHARED, NAMES };
+static PyObject *names[NAMES];
+
+/* Sorts grid, block and shared_memory out of positional and named arguments; how many of the named ones they are, or -1. */
+static Py_ssize_t sort_arguments(PyObject *args, PyObject *kwargs, PyObject *given[NAMES]) {
+    const Py_ssize_t n = PyTuple_Size(args);
+    Py_ssize_t taken = 0;
+    if (n > NAMES) {
+        PyErr_SetString(PyExc_TypeError, "LaunchConfig() takes grid, block and shared_memory; all else by name");
+        return -1;
+    }
+    for (int i = 0; i < NAMES; i++) {
+        PyObject *named = kwargs ? PyDict_GetItemWithError(kwargs, names[i]) : NULL;
+        given[i] = i < n ? PyTuple_GetItem(args, i) : named;
+        taken += named != NULL;
+        if ((i < n && named) || (i <= BLOCK && !given[i])) {
+            PyErr_Format(PyExc_TypeError,
+                         named ? "LaunchConfig() got two values for '%U'" : "LaunchConfig() misses '%U'", names[i]);
+            return -1;
+        }
+    }
+    return taken;
+}
+
 /* LaunchConfig(grid, block, shared_memory=0, **attributes) */
 static PyObject *new(PyTypeObject *Py_UNUSED(type), PyObject *args, PyObject *kwargs) {
-    static const char *const names[3] = {"grid", "block", "shared_memory"};
-    PyObject *given[3] = {NULL}, *rest = kwargs ? PyDict_Copy(kwargs) : NULL;
-    config_object *c = NULL;
-    Py_ssize_t n = PyTuple_Size(args);
-    if (n > 3 || (kwargs && !rest)) {
-        if (n > 3) PyErr_Format(PyExc_TypeError, "LaunchConfig() takes grid, block and shared_memory; the rest by name");
-        goto done;
-    }
-    for (int i = 0; i < 3; i++) {
-        PyObject *named = kwargs ? PyDict_GetItemString(kwargs, names[i]) : NULL;
-        given[i] = i < n ? PyTuple_GetItem(args, i) : named;
-        if ((i < n && named) || (i < 2 && !given[i])) {
-            PyErr_Format(PyExc_TypeError, i < n ? "LaunchConfig() got two values for '%s'" : "LaunchConfig() misses '%s'",
-                         names[i]);
-            goto done;
-        }
-        if (named && PyDict_DelItemString(rest, names[i])) goto done;
-    }
-    c = config_new(given[0], given[1], given[2]);
-    if (c && rest && PyDict_Size(rest) && add_attributes(c, rest)) {
+    PyObject *given[NAMES];
+    const Py_ssize_t taken = sort_arguments(args, kwargs, given);
+    config_object *c = taken < 0 ? NULL : config_new(given[GRID], given[BLOCK], given[SHARED]);
+    if (!c || !kwargs || PyDict_Size(kwargs) == taken) return (PyObject *)c;
+    PyObject *rest = PyDict_Copy(kwargs);
+    int failed = !rest;
+    for (int i = 0; i < NAMES && !failed; i++)
+        if (PyDict_GetItemWithError(rest, names[i])) failed = PyDict_DelItem(rest, names[i]);
+    if (failed || add_attributes(c, rest)) {
         Py_DECREF((PyObject *)c);
         c = NULL;
     }
-done:
     Py_XDECREF(rest);
     return (PyObject *)c;
 }
@@ -228,13 +240,21 @@ static PyGetSetDef getters[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot slots[] = {
-    {Py_tp_new, new},        {Py_tp_dealloc, config_dealloc}, {Py_tp_members, members}, {Py_tp_getset, getters},
-    {Py_tp_hash, hash},      {Py_tp_richcompare, compare},    {0, NULL},
+    {Py_tp_new, new},
+    {Py_tp_dealloc, config_dealloc},
+    {Py_tp_members, members},
+    {Py_tp_getset, getters},
+    {Py_tp_hash, hash},
+    {Py_tp_richcompare, compare},
+    {0, NULL},
 };
 static PyType_Spec spec = {"cuda_unified._native.LaunchConfig", sizeof(config_object), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
 
 int config_ready(PyObject *module) {
+    static const char *const texts[NAMES] = {"grid", "block", "shared_memory"};
+    for (int i = 0; i < NAMES; i++)
+        if (!(names[i] = PyUnicode_InternFromString(texts[i]))) return -1;
     LaunchConfig_type = add_type(module, &spec, NULL);
     return LaunchConfig_type ? 0 : -1;
 }

@@ -220,9 +220,14 @@ static PyGetSetDef getters[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot slots[] = {
-    {Py_tp_dealloc, kernel_dealloc}, {Py_tp_methods, methods}, {Py_tp_members, members},
-    {Py_tp_getset, getters},         {Py_tp_hash, hash},       {Py_tp_richcompare, compare},
-    {Py_mp_subscript, kernel_item},  {0, NULL},
+    {Py_tp_dealloc, kernel_dealloc},
+    {Py_tp_methods, methods},
+    {Py_tp_members, members},
+    {Py_tp_getset, getters},
+    {Py_tp_hash, hash},
+    {Py_tp_richcompare, compare},
+    {Py_mp_subscript, kernel_item},
+    {0, NULL},
 };
 static PyType_Spec spec = {"cuda_unified._native.Kernel", sizeof(kernel_object), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};

@@ -55,8 +55,7 @@ static PyObject *run(stream_object *s, config_object *c, kernel_object *k, void 
     } else {
         CUlaunchConfig own = *l;
         own.hStream = s->handle;
-        if (CALL(s->context, is_default, status,
-                 D.cuLaunchKernelEx(&own, (CUfunction)k->handle, pointers, NULL)))
+        if (CALL(s->context, is_default, status, D.cuLaunchKernelEx(&own, (CUfunction)k->handle, pointers, NULL)))
             return NULL;
         if (UNLIKELY(status)) return launch_failed(status, "cuLaunchKernelEx", s, c, k);
     }
@@ -135,7 +134,8 @@ static int buffers_usable(launcher_object *l) {
 }
 
 /* Packs argument i into a block; what it needs to live goes to kept[i]. */
-static int pack_into(launcher_object *l, packed_block *b, stream_object *s, Py_ssize_t i, PyObject *o, PyObject **kept) {
+static int pack_into(launcher_object *l, packed_block *b, stream_object *s, Py_ssize_t i, PyObject *o,
+                     PyObject **kept) {
     const parameter *one = &l->kernel->table->parameters[i];
     place at = {l->kernel, s, i, b->n, b->block + one->offset, one->size, one->size, one->kind, kept};
     b->pointers[i] = at.to;
@@ -227,8 +227,7 @@ static PyObject *launcher_call(PyObject *self, PyObject *const *a, size_t n, PyO
         return PyErr_Format(PyExc_TypeError, "%U() takes no arguments by name", kernel_name(l->kernel));
     stream_object *s = LIKELY(l->stream != NULL) ? (stream_object *)Py_NewRef((PyObject *)l->stream) : stream_now(l);
     if (UNLIKELY(!s)) return NULL;
-    PyObject *result =
-        l->packed && !given ? run_packed(l, s) : pack_and_run(s, l->config, l->kernel, a, given);
+    PyObject *result = l->packed && !given ? run_packed(l, s) : pack_and_run(s, l->config, l->kernel, a, given);
     Py_DECREF((PyObject *)s);
     return result;
 }
@@ -255,8 +254,7 @@ PyObject *kernel_bind(PyObject *k, arguments a, Py_ssize_t n) {
     }
     if (Py_TYPE(a[1]) != LaunchConfig_type) return wrong_type("bind()", "a LaunchConfig", a[1]);
     stream_object *s = to_stream(a[0], NULL, "bind");
-    launcher_object *l =
-        s ? launcher_new((kernel_object *)k, (config_object *)Py_NewRef(a[1]), s) : NULL;
+    launcher_object *l = s ? launcher_new((kernel_object *)k, (config_object *)Py_NewRef(a[1]), s) : NULL;
     if (l && pack_all(l, s, a + 2, n - 2)) {
         Py_DECREF((PyObject *)l);
         l = NULL;
@@ -271,8 +269,9 @@ PyObject *kernel_item(PyObject *k, PyObject *key) {
     for (Py_ssize_t i = 0; i < n && i < 4 && PyTuple_Check(key); i++) items[i] = PyTuple_GetItem(key, i);
     const int has_config = n >= 1 && Py_TYPE(items[0]) == LaunchConfig_type, at = has_config ? 1 : 2;
     if (n < at || n > (has_config ? 2 : 4)) {
-        PyErr_SetString(PyExc_TypeError, "a kernel is launched by kernel[grid, block](...), kernel[grid, block, stream, "
-                                         "shared_memory](...) or kernel[config, stream](...)");
+        PyErr_SetString(PyExc_TypeError,
+                        "a kernel is launched by kernel[grid, block](...), kernel[grid, block, stream, "
+                        "shared_memory](...) or kernel[config, stream](...)");
         return NULL;
     }
     config_object *c = has_config ? (config_object *)Py_NewRef(items[0]) : config_new(items[0], items[1], items[3]);
@@ -308,14 +307,15 @@ static PyMethodDef methods[] = {
 static PyMemberDef members[] = {
     {"kernel", T_OBJECT_EX, offsetof(launcher_object, kernel), READONLY, "The kernel."},
     {"config", T_OBJECT_EX, offsetof(launcher_object, config), READONLY, "The LaunchConfig."},
-    {"stream", T_OBJECT, offsetof(launcher_object, stream), READONLY, "The stream; None: the current one, at each call."},
+    {"stream", T_OBJECT, offsetof(launcher_object, stream), READONLY,
+     "The stream; None: the current one, at each call."},
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(launcher_object, call), READONLY, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(launcher_object, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 static PyGetSetDef getters[] = {
-    {"arguments", get_arguments, NULL, "The arguments that it was given by bind() and set(); None: they come with the call.",
-     NULL},
+    {"arguments", get_arguments, NULL,
+     "The arguments that it was given by bind() and set(); None: they come with the call.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -340,19 +340,24 @@ static PyType_Slot slots[] = {
     {Py_tp_dealloc, launcher_dealloc}, {Py_tp_methods, methods},  {Py_tp_members, members},
     {Py_tp_getset, getters},           {Py_tp_call, call_slowly}, {0, NULL},
 };
-static PyType_Spec spec = {"cuda_unified._native.Launcher", sizeof(launcher_object), 0,
-                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION | HAVE_VECTORCALL,
-                           slots};
+static PyType_Spec spec = {
+    "cuda_unified._native.Launcher", sizeof(launcher_object), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION | HAVE_VECTORCALL, slots};
 static PyMethodDef functions[] = {
     {"launch", FAST(launch), METH_FASTCALL,
      "launch(stream, config, kernel, *args)\n--\n\n"
      "Puts a kernel into a stream's work, with these arguments.\n\n"
-     "stream: a Stream, an object with __cuda_stream__, or None for the current one.  config: a LaunchConfig.  args: one for\n"
-     "each parameter of the kernel; count and sizes are checked before anything is launched.  Memory is given as a Buffer, an\n"
-     "Array or any object with __dlpack__ or __cuda_array_interface__; None is a null pointer; int, float, bool and complex are\n"
-     "packed to the parameter's size; NumPy and ctypes scalars and structs, records and handles of cubind, and bytes must have\n"
+     "stream: a Stream, an object with __cuda_stream__, or None for the current one.  config: a LaunchConfig.  args: "
+     "one for\n"
+     "each parameter of the kernel; count and sizes are checked before anything is launched.  Memory is given as a "
+     "Buffer, an\n"
+     "Array or any object with __dlpack__ or __cuda_array_interface__; None is a null pointer; int, float, bool and "
+     "complex are\n"
+     "packed to the parameter's size; NumPy and ctypes scalars and structs, records and handles of cubind, and bytes "
+     "must have\n"
      "exactly that size.\n\n"
-     "Raises TypeError or ValueError that name the kernel, the argument, what was expected and what was given; the class of\n"
+     "Raises TypeError or ValueError that name the kernel, the argument, what was expected and what was given; the "
+     "class of\n"
      "CudaError that the driver's status means, with kernel, grid, block and shared memory.\n\n"
      "https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__EXEC.html"},
     {NULL, NULL, 0, NULL},

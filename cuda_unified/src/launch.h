@@ -8,7 +8,16 @@ enum { MOST_PARAMETER_BYTES = 32764, MOST_ON_STACK = 32, BLOCK_ON_STACK = 512, M
 
 /* What is declared, where the name tells (C++): `kind` is one of these, else ANY.  The driver tells sizes alone.  BRAIN is
  * bfloat16; RECORD any other class, or an enumeration. */
-enum kind { ANY = '?', POINTER = 'p', SIGNED = 'i', UNSIGNED = 'u', FLOAT = 'f', BOOL = 'b', BRAIN = 'B', RECORD = 's' };
+enum kind {
+    ANY = '?',
+    POINTER = 'p',
+    SIGNED = 'i',
+    UNSIGNED = 'u',
+    FLOAT = 'f',
+    BOOL = 'b',
+    BRAIN = 'B',
+    RECORD = 's'
+};
 
 typedef struct {
     uint32_t offset, size;
@@ -43,7 +52,7 @@ static inline int kernel_usable(kernel_object *k) {
     return 0;
 }
 
-HIDDEN PyObject *kernel_item(PyObject *k, PyObject *key);                /* kernel[grid, block, stream, shared_memory] */
+HIDDEN PyObject *kernel_item(PyObject *k, PyObject *key);             /* kernel[grid, block, stream, shared_memory] */
 HIDDEN PyObject *kernel_bind(PyObject *k, arguments a, Py_ssize_t n); /* both make a Launcher: launch.c */
 
 /* ---- configurations (config.c) ----------------------------------------------------------------------------------------- */

@@ -11,8 +11,7 @@ int bad_argument(place *p, PyObject *class, const char *format, ...) {
     va_start(values, format);
     PyObject *text = PyUnicode_FromFormatV(format, values);
     va_end(values);
-    if (text)
-        PyErr_Format(class, "%U(): args[%zd] of %zd: %U", kernel_name(p->kernel), p->i, p->n, text);
+    if (text) PyErr_Format(class, "%U(): args[%zd] of %zd: %U", kernel_name(p->kernel), p->i, p->n, text);
     Py_XDECREF(text);
     return -1;
 }
@@ -55,8 +54,8 @@ static inline int pack_common(char *to, PyObject *o, const parameter *p, const c
             return 0;
     } else if (type == Buffer_type) {
         buffer_object *b = (buffer_object *)o;
-        if (UNLIKELY(p->size != 8 || b->context != c || !(b->flags & BY_DEVICE) || p->kind == FLOAT ||
-                     b->closed || (b->root && b->root->closed)))
+        if (UNLIKELY(p->size != 8 || b->context != c || !(b->flags & BY_DEVICE) || p->kind == FLOAT || b->closed ||
+                     (b->root && b->root->closed)))
             return 0;
         memcpy(to, &b->pointer, 8);
     } else {

@@ -63,8 +63,8 @@ static COLD int out_of_range(place *p, PyObject *o) {
     PyObject *text = PyObject_Str(o); /* fails for thousands of digits */
     if (!text) PyErr_Clear();
     bad_argument(p, PyExc_ValueError, "%s of %u byte%s is from %lld to %llu, given %.60V",
-                 p->kind == ANY ? "an integer" : kind_text(p->kind), p->size, p->size == 1 ? "" : "s", least, most, text,
-                 "an int of thousands of digits");
+                 p->kind == ANY ? "an integer" : kind_text(p->kind), p->size, p->size == 1 ? "" : "s", least, most,
+                 text, "an int of thousands of digits");
     Py_XDECREF(text);
     return -1;
 }
@@ -80,8 +80,10 @@ int put_int(place *p, PyObject *o) {
     uint64_t word = (uint64_t)v;
     if (overflow > 0) {
         word = PyLong_AsUnsignedLongLong(o);
-        if (PyErr_Occurred()) PyErr_Clear();
-        else overflow = 0, v = 0; /* of 64 bits: word has it */
+        if (PyErr_Occurred())
+            PyErr_Clear();
+        else
+            overflow = 0, v = 0; /* of 64 bits: word has it */
         if (overflow || p->kind == SIGNED || bits < 64) return out_of_range(p, o);
     } else if (overflow || (v < 0 && (!negatives || v < INT64_MIN >> (64 - bits))) ||
                (v > 0 && word > UINT64_MAX >> (64 - bits + (p->kind == SIGNED))) || (p->kind == BOOL && word > 1)) {
@@ -108,7 +110,8 @@ static int half_bits(double v, uint16_t *out) {
         return 1;
     }
     int exponent;
-    const double fraction = frexp(magnitude, &exponent); /* from 0.5 on: 11 significant bits, the first of them implied */
+    const double fraction =
+        frexp(magnitude, &exponent); /* from 0.5 on: 11 significant bits, the first of them implied */
     *out = sign | (uint16_t)((exponent + 13) * 1024 + (int)nearbyint(fraction * 2048));
     return 1;
 }
@@ -173,8 +176,8 @@ static COLD int check_reach(place *p, PyObject *o, uint64_t pointer) {
                                                     (PyObject *)p->stream)
                               : NULL;
     Py_XDECREF(module);
-    int failed = !answer || (answer != Py_None && (!PyArg_ParseTuple(answer, "OO", &class, &text) ||
-                                                   bad_argument(p, class, "%S", text)));
+    int failed = !answer || (answer != Py_None &&
+                             (!PyArg_ParseTuple(answer, "OO", &class, &text) || bad_argument(p, class, "%S", text)));
     Py_XDECREF(answer);
     return failed ? -1 : 0;
 }
@@ -193,13 +196,26 @@ int put_buffer(place *p, buffer_object *b) {
 /* ---- objects of other classes ------------------------------------------------------------------------------------------ */
 
 /* What _arguments.classify answers; in its order. */
-enum how { AS_NOTHING, AS_INT, AS_FLOAT, AS_COMPLEX, AS_BUFFER, AS_INSIDE, AS_VIEW, AS_HANDLE, AS_INDEX, AS_PYTHON, N_HOWS };
+enum how {
+    AS_NOTHING,
+    AS_INT,
+    AS_FLOAT,
+    AS_COMPLEX,
+    AS_BUFFER,
+    AS_INSIDE,
+    AS_VIEW,
+    AS_HANDLE,
+    AS_INDEX,
+    AS_PYTHON,
+    N_HOWS
+};
 typedef struct {
     PyTypeObject *type; /* a reference */
     unsigned char how;
-    char kind;            /* AS_INSIDE: of the value, 'i' 'u' 'f' 'b', else ANY */
-    uint16_t size, where; /* AS_INSIDE: the bytes of the value, and where in the object they are; size 0: not found yet */
-    Py_ssize_t most;      /* AS_INSIDE: bytes of an object */
+    char kind; /* AS_INSIDE: of the value, 'i' 'u' 'f' 'b', else ANY */
+    uint16_t size,
+        where;       /* AS_INSIDE: the bytes of the value, and where in the object they are; size 0: not found yet */
+    Py_ssize_t most; /* AS_INSIDE: bytes of an object */
 } known_type;
 enum { KNOWN_TYPES = 64 };
 static known_type known_types[KNOWN_TYPES];
@@ -226,7 +242,8 @@ static int put_view(place *p, PyObject *o, known_type *found) {
         return unexpected(p, o, 0);
     }
     const char *first = (const char *)o + sizeof(PyObject), *at = view.buf;
-    if (found && view.len > 0 && view.len <= UINT16_MAX && at >= first && at + view.len <= (const char *)o + found->most) {
+    if (found && view.len > 0 && view.len <= UINT16_MAX && at >= first &&
+        at + view.len <= (const char *)o + found->most) {
         found->size = (uint16_t)view.len;
         found->where = (uint16_t)(at - (const char *)o);
     }
