@@ -18,10 +18,10 @@ _HOME = {
     "Event": "event",
     "Buffer": "memory",
     "Kernel": "kernel",
-    "launch": "launch",
-    "LaunchConfig": "launch",
-    "Launcher": "launch",
-    "AccessPolicy": "launch",
+    "launch": "launcher",
+    "LaunchConfig": "config",
+    "Launcher": "launcher",
+    "AccessPolicy": "config",
 }
 """name -> the module that it is in"""
 

@@ -15,8 +15,8 @@ from .event import Event
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .config import LaunchConfig
     from .device import Device
-    from .launch import LaunchConfig
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,10 @@ class _UnreadError(Exception):
     """What is not read here."""
 
 
+def _is_digit(letter: str) -> bool:
+    return letter.isascii() and letter.isdigit()
+
+
 class _Reader:
     """Reads a name from left to right.  `seen`: the kinds of what later parts may refer to (S_, S0_ ...), in order."""
 
@@ -51,7 +55,7 @@ class _Reader:
     def source_name(self) -> str:
         self.take("L")  # internal linkage
         start = self.at
-        while self.peek().isdigit():
+        while _is_digit(self.peek()):
             self.at += 1
         length = int(self.text[start : self.at] or 0)
         name = self.text[self.at : self.at + length]
@@ -109,7 +113,7 @@ class _Reader:
     def number(self, letters: bool) -> int:
         """The index of S_, S0_, ... or T_, T0_, ...: from 0."""
         start = self.at
-        while self.peek().isdigit() or (letters and self.peek().isupper()):
+        while _is_digit(self.peek()) or (letters and self.peek().isascii() and self.peek().isupper()):
             self.at += 1
         digits = self.text[start : self.at]
         if not self.take("_"):
@@ -165,7 +169,7 @@ class _Reader:
             return _RECORD
         if self.peek() in ("S", "T"):
             kind = self.reference()
-        elif self.peek().isdigit():
+        elif _is_digit(self.peek()):
             kind = self.see(_CLASSES.get(self.source_name(), _RECORD))
         else:
             raise _UnreadError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cubind import driver
@@ -13,7 +14,7 @@ from .device import Device
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .launch import LaunchConfig
+    from .config import LaunchConfig
 
 
 class Parameter(NamedTuple):
@@ -64,7 +65,8 @@ class Kernel(_native.Kernel):
     @property
     def parameters(self) -> tuple[Parameter, ...] | None:
         """Offset and size of each parameter; None where the driver does not tell (before CUDA 12.4)."""
-        told = self._parameters()
+        with _context_for(self):
+            told = self._parameters()
         return None if told is None else tuple(Parameter(offset, size) for offset, size, _ in told)
 
     @property
@@ -101,13 +103,19 @@ class Kernel(_native.Kernel):
         return f"<Kernel {self.name}{state}>"
 
 
+def _context_for(kernel: Kernel) -> Any:
+    """Of a CUfunction the driver speaks only where a context is current."""
+    return Device().context if kernel.is_function else nullcontext()
+
+
 def _name_of(kernel: Kernel) -> str | None:
     """The name that the driver has for a kernel; None where it has none or is too old."""
     from . import errors
 
     get = driver.cuFuncGetName if kernel.is_function else driver.cuKernelGetName
     try:
-        name: str | None = get(kernel.handle)
+        with _context_for(kernel):
+            name: str | None = get(kernel.handle)
     except errors.CudaError:
         return None
     return name

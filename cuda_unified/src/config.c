@@ -164,7 +164,7 @@ int check_config(config_object *c, stream_object *s) {
     for (int i = 0; i < c->n_events; i++)
         if (UNLIKELY(c->events[i]->closed)) return raise_closed((PyObject *)c->events[i]), -1;
     if (LIKELY(c->checked & bit)) return 0;
-    PyObject *module = PyImport_ImportModule("cuda_unified.launch");
+    PyObject *module = PyImport_ImportModule("cuda_unified.config");
     PyObject *done =
         module ? PyObject_CallMethod(module, "_check_device", "OO", (PyObject *)c, s->context->device) : NULL;
     Py_XDECREF(module);

@@ -31,7 +31,7 @@ typedef struct {
 
 static COLD PyObject *launch_failed(CUresult status, const char *function, stream_object *s, config_object *c,
                                     kernel_object *k) {
-    PyObject *module = PyImport_ImportModule("cuda_unified.launch");
+    PyObject *module = PyImport_ImportModule("cuda_unified.launcher");
     PyObject *error = module ? PyObject_CallMethod(module, "_failed", "isOOO", (int)status, function, (PyObject *)s,
                                                    (PyObject *)c, (PyObject *)k)
                              : NULL;

@@ -158,7 +158,7 @@ int put_float(place *p, PyObject *o) {
 
 int put_complex(place *p, PyObject *o) {
     if (!p->size) return size_unknown(p, o);
-    if ((p->size != 4 && p->size != 8 && p->size != 16) || !is_one_of(p->kind, "s")) return unexpected(p, o, 0);
+    if ((p->size != 8 && p->size != 16) || !is_one_of(p->kind, "s")) return unexpected(p, o, 0);
     const uint32_t half = p->size / 2;
     return write_float(p, p->to, PyComplex_RealAsDouble(o), half) ||
                    write_float(p, p->to + half, PyComplex_ImagAsDouble(o), half)
@@ -212,15 +212,31 @@ enum how {
 typedef struct {
     PyTypeObject *type; /* a reference */
     unsigned char how;
-    char kind; /* AS_INSIDE: of the value, 'i' 'u' 'f' 'b', else ANY */
-    uint16_t size,
-        where;       /* AS_INSIDE: the bytes of the value, and where in the object they are; size 0: not found yet */
-    Py_ssize_t most; /* AS_INSIDE: bytes of an object */
+    char kind;            /* AS_INSIDE: of the value, as of parameters */
+    uint16_t size, where; /* AS_INSIDE: the bytes of the value, and where in the object they are */
 } known_type;
 enum { KNOWN_TYPES = 64 };
 static known_type known_types[KNOWN_TYPES];
 
-static known_type *classify(PyTypeObject *type, known_type *slot) {
+/* Where in an object of this class its value is; where it is elsewhere, the buffer protocol is asked each time. */
+static void find_inside(known_type *found, PyObject *o, Py_ssize_t most) {
+    Py_buffer view;
+    found->how = AS_VIEW;
+    if (PyObject_GetBuffer(o, &view, PyBUF_SIMPLE)) {
+        PyErr_Clear();
+        return;
+    }
+    const char *first = (const char *)o + sizeof(PyObject), *at = view.buf;
+    if (view.len > 0 && view.len <= UINT16_MAX && at >= first && at + view.len <= (const char *)o + most) {
+        found->how = AS_INSIDE;
+        found->size = (uint16_t)view.len;
+        found->where = (uint16_t)(at - (const char *)o);
+    }
+    PyBuffer_Release(&view);
+}
+
+static known_type *classify(PyObject *o, known_type *slot) {
+    PyTypeObject *type = Py_TYPE(o);
     PyObject *module = PyImport_ImportModule("cuda_unified._arguments");
     PyObject *answer = module ? PyObject_CallMethod(module, "classify", "O", (PyObject *)type) : NULL;
     int how, kind;
@@ -230,22 +246,17 @@ static known_type *classify(PyTypeObject *type, known_type *slot) {
     Py_XDECREF(answer);
     if (failed) return NULL;
     PyTypeObject *before = slot->type;
-    *slot = (known_type){(PyTypeObject *)Py_NewRef((PyObject *)type), (unsigned char)how, (char)kind, 0, 0, most};
+    *slot = (known_type){(PyTypeObject *)Py_NewRef((PyObject *)type), (unsigned char)how, (char)kind, 0, 0};
+    if (how == AS_INSIDE) find_inside(slot, o, most);
     Py_XDECREF((PyObject *)before);
     return slot;
 }
 
-static int put_view(place *p, PyObject *o, known_type *found) {
+static int put_view(place *p, PyObject *o) {
     Py_buffer view;
     if (PyObject_GetBuffer(o, &view, PyBUF_SIMPLE)) {
         PyErr_Clear();
         return unexpected(p, o, 0);
-    }
-    const char *first = (const char *)o + sizeof(PyObject), *at = view.buf;
-    if (found && view.len > 0 && view.len <= UINT16_MAX && at >= first &&
-        at + view.len <= (const char *)o + found->most) {
-        found->size = (uint16_t)view.len;
-        found->where = (uint16_t)(at - (const char *)o);
     }
     int failed = put_bytes(p, o, view.buf, (size_t)view.len);
     PyBuffer_Release(&view);
@@ -262,7 +273,7 @@ static int kinds_agree(char declared, char given) {
 /* A scalar of NumPy: the value is at the same place in all objects of its class. */
 static int put_inside(place *p, PyObject *o, known_type *found) {
     if (!kinds_agree(p->kind, found->kind)) return unexpected(p, o, found->size);
-    return found->size ? put_bytes(p, o, (const char *)o + found->where, found->size) : put_view(p, o, found);
+    return put_bytes(p, o, (const char *)o + found->where, found->size);
 }
 
 static int put_number(place *p, PyObject *number, int (*put)(place *, PyObject *)) {
@@ -305,14 +316,14 @@ int pack_value(place *p, PyObject *o) {
     if (o == Py_None) return put_pointer(p, o, 0);
     if (type == Buffer_type) return put_buffer(p, (buffer_object *)o);
     known_type *found = &known_types[(uintptr_t)type / 64 % KNOWN_TYPES];
-    if (UNLIKELY(found->type != type) && !(found = classify(type, found))) return -1;
+    if (UNLIKELY(found->type != type) && !(found = classify(o, found))) return -1;
     switch ((enum how)found->how) {
     case AS_INT: return put_int(p, o);
     case AS_FLOAT: return put_float(p, o);
     case AS_COMPLEX: return put_complex(p, o);
     case AS_BUFFER: return put_buffer(p, (buffer_object *)o);
     case AS_INSIDE: return put_inside(p, o, found);
-    case AS_VIEW: return put_view(p, o, NULL);
+    case AS_VIEW: return put_view(p, o);
     case AS_HANDLE: return put_handle(p, o);
     case AS_INDEX: return put_number(p, PyNumber_Index(o), put_int);
     case AS_PYTHON: return put_python(p, o);

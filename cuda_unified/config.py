@@ -1,25 +1,23 @@
-"""Launches: how often and on what a kernel runs."""
+"""How a kernel is launched: on how many threads, with what attributes."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from cubind import driver
 
-from . import _native, errors
+from . import _native
 from ._attributes import AccessPolicy, limits_broken
 from ._extend import extend
-from .kernel import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .device import Device
     from .event import Event
+    from .kernel import Kernel
     from .stream import Stream
-
-launch = _native.launch
 
 
 @extend
@@ -69,12 +67,12 @@ class LaunchConfig(_native.LaunchConfig):
         without it those that occupy the current device best with `kernel`, or 256 where no kernel is given.  The kernel has to
         check its indices: the last block may have threads for which there is no element.  For n = 0 there is one block.
         """
-        sizes = tuple(n) if isinstance(n, (tuple, list)) else (n,)
+        sizes = _indices(n)
         if block is None:
             if len(sizes) != 1:
                 raise TypeError("for_size(): for more than one dimension, give the block")
             block = kernel.occupancy.max_potential_block_size(shared_memory).block if kernel else 256
-        threads = tuple(block) if isinstance(block, (tuple, list)) else (block,)
+        threads = _indices(block)
         if not 1 <= len(sizes) <= 3 or len(threads) > 3:
             raise ValueError(f"for_size(): 1 to 3 dimensions, not n={n!r}, block={block!r}")
         padded = threads + (1,) * (len(sizes) - len(threads))
@@ -171,6 +169,10 @@ class LaunchConfig(_native.LaunchConfig):
         return f"LaunchConfig({', '.join(said)})"
 
 
+def _indices(given: int | Sequence[int]) -> tuple[int, ...]:
+    return tuple(map(index, given if isinstance(given, (tuple, list)) else (given,)))
+
+
 def _again(grid: Any, block: Any, shared_memory: int, attributes: dict[str, Any]) -> LaunchConfig:
     return LaunchConfig(grid, block, shared_memory, **attributes)
 
@@ -180,22 +182,6 @@ def _short(three: tuple[int, int, int]) -> int | tuple[int, ...]:
     return three if z != 1 else (x, y) if y != 1 else x
 
 
-@extend
-class Launcher(_native.Launcher):
-    """A kernel with a configuration; `kernel[...]` and `Kernel.bind()` make one.
-
-    `launcher(*args)` launches with these arguments.  One from `bind()` has arguments, packed already: `launcher()` launches
-    with them, `launcher.set(i, value)` replaces one of them for all later launches; threads may share it.  By-value arguments
-    are copied when they are packed; memory is kept alive as long as the launcher has it, and if it is closed, launching raises.
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        bound = "" if self.arguments is None else f", {len(self.arguments)} arguments"
-        return f"<Launcher of {self.kernel.name}, {self.config!r}{bound}>"
-
-
 def _check_device(config: LaunchConfig, device: Device) -> None:
     """Raises ValueError where a device can never launch this."""
     broken = limits_broken(config, device)
@@ -203,35 +189,4 @@ def _check_device(config: LaunchConfig, device: Device) -> None:
         raise ValueError(f"LaunchConfig: {broken} (device {device.ordinal})")
 
 
-_UNFIT = ("CUDA_ERROR_INVALID_VALUE", "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE")
-
-
-def _failed(status: int, function: str, stream: Stream, config: LaunchConfig, kernel: Kernel) -> errors.CudaError:
-    """The error of a launch, with what the kernel allows where that is less than what was asked for."""
-    said = [f"kernel={kernel.name}", f"grid={config.grid}", f"block={config.block}"]
-    said += [f"shared_memory={config.shared_memory}", *(f"{name}={value}" for name, value in config._attributes)]
-    with suppress(errors.CudaError):  # where the context has failed: the status says so
-        said += _why(config, kernel, stream) if driver.CUresult(status).name in _UNFIT else []
-    return errors.from_status(status, function, ", ".join(said))
-
-
-def _why(config: LaunchConfig, kernel: Kernel, stream: Stream) -> list[str]:
-    allowed = kernel.attributes[stream.device]
-    x, y, z = config.block
-    why = []
-    if x * y * z > allowed.max_threads_per_block:
-        why.append(f"which are {x * y * z} threads: this kernel can have {allowed.max_threads_per_block} in a block")
-    if config.shared_memory > allowed.max_dynamic_shared_size_bytes:
-        most = allowed.max_dynamic_shared_size_bytes
-        why.append(f"where {most} bytes are allowed: set kernel.attributes.max_dynamic_shared_size_bytes first")
-    if config.cooperative and not why:
-        each = kernel.occupancy[stream.device].max_active_blocks(x * y * z, config.shared_memory)
-        count = driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT
-        most = each * driver.cuDeviceGetAttribute(count, stream.device.ordinal)
-        gx, gy, gz = config.grid
-        if gx * gy * gz > most:
-            why.append(f"which are {gx * gy * gz} blocks: {most} of them can run at once")
-    return why
-
-
-__all__ = ["AccessPolicy", "LaunchConfig", "Launcher", "launch"]
+__all__ = ["AccessPolicy", "LaunchConfig"]
