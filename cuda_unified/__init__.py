@@ -41,4 +41,4 @@ def __dir__():
     return sorted({*globals(), *_HOME, *errors.__all__})
 
 
-__all__ = [*_HOME]
+__all__ = [*_HOME]  # noqa: PLE0604

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Device(_native.Device, metaclass=_native.DeviceType):
     """A device: `Device(1)` is always the same object; `Device()` is the one whose context is current, else device 0.
 
-    `with device:` makes its primary context current in this thread, nests, and restores what was current before.  Objects made from
-    it (streams, events, memory) are on this device whatever is current.
+    `with device:` makes its primary context current in this thread, nests, and restores what was current before.  Objects
+    made from it (streams, events, memory) are on this device whatever is current.
 
     Raises `InvalidDeviceError` where there is no such device, `NoDeviceError` where there is none at all.
 
