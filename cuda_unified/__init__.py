@@ -10,6 +10,8 @@
 Names are imported when they are first used; importing the package costs a few milliseconds and never opens a library.
 """
 
+from typing import Any
+
 _HOME = {
     "Device": "device",
     "Context": "context",
@@ -21,7 +23,7 @@ _HOME = {
 """name -> the module that it is in"""
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     home = _HOME.get(name)
@@ -35,7 +37,7 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     from . import errors
 
     return sorted({*globals(), *_HOME, *errors.__all__})

@@ -34,6 +34,7 @@
     X(cuStreamSynchronize)        \
     X(cuStreamQuery)              \
     X(cuStreamWaitEvent)          \
+    X(cuStreamAddCallback)        \
     X(cuEventCreate)              \
     X(cuEventDestroy_v2)          \
     X(cuEventRecord)              \
@@ -255,6 +256,7 @@ HIDDEN int current_ready(PyObject *module);
 HIDDEN int event_ready(PyObject *module);
 HIDDEN int buffer_ready(PyObject *module);
 HIDDEN int pool_ready(PyObject *module);
+HIDDEN int notify_ready(PyObject *module);
 
 /* Makes a heap type and puts it into the module. */
 HIDDEN PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);
