@@ -169,8 +169,10 @@ class Device(_native.Device, metaclass=_native.DeviceType):
         It is not current afterwards: use it by `with`, or make objects from it.
         """
         handle = driver.cuCtxCreate(None, flags, self.ordinal)
+        context: Context = _native.make_context(
+            int(handle), self, True
+        )  # first: it destroys the context if the next call fails
         driver.cuCtxPopCurrent()
-        context: Context = _native.make_context(int(handle), self, True)
         return context
 
     @staticmethod

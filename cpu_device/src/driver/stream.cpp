@@ -57,8 +57,12 @@ Moment Stream::submit(Work work, bool by_worker) {
 }
 
 void Stream::wait_for(const Moment &moment) {
-    std::lock_guard<std::mutex> guard(lock_);
-    if (!moment.passed()) after_.push_back(moment);
+    if (moment.passed()) return;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        after_.push_back(moment);
+    }
+    submit([] {}); // waiting is work too: the stream is not done before
 }
 
 Moment Stream::last() const {
