@@ -5,6 +5,7 @@ from . import driver as driver
 from . import nvrtc as nvrtc
 from . import runtime as runtime
 from ._errors import *
+from ._errors import CudaError
 
 __version__: str
 

@@ -17,7 +17,7 @@ _BY_CLASS = {
     "InvalidDeviceError": "devices are counted from 0; CUDA_VISIBLE_DEVICES hides some",
     "NoDeviceError": "CUBIND_DEVICE=cpu runs kernels on the CPU device; CUDA_VISIBLE_DEVICES may hide a GPU",
     "NotFoundError": 'C++ names are mangled: declare the kernel extern "C", or ask NVRTC for the lowered name',
-    "NoBinaryForDeviceError": "compile for the device's compute capability, or load PTX, which the driver compiles for any device",
+    "NoBinaryForDeviceError": "compile for this device's compute capability, or load PTX, which fits any",
     "InvalidPtxError": "the JIT's error log names the line",
     "LaunchResourcesError": "use fewer threads a block or less shared memory; more than 48 KB of dynamic shared memory must be"
     " asked for by a function attribute",
