@@ -33,14 +33,14 @@ def _lines(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)
 
 
-def calls(ns: Figures, counts: Figures) -> str:
-    """ns of every column, the ratios against the peers with their bars, and instructions."""
+def calls(ns: Figures, counts: Figures, judged: bool = True) -> str:
+    """ns of every column, the ratios against the peers with their bars, and instructions.  The bars are for the fake driver."""
     head = ["row (ns per call)", *ALL, "legacy/ours", "v2/ours"]
     if counts:
         head += ["instructions", "in cubind", "C released", "legacy/ours", "v2/ours"]
     rows = []
     for row, class_ in ROWS.items():
-        found, bar = ns.get(row, {}), CLASSES[class_]
+        found, bar = ns.get(row, {}), CLASSES[class_ if judged else "not judged"]
         line = [row + (" *" if row in NOTES else "")]
         line += [f"{found[name]['least']:.1f}" if name in found else "–" for name in ALL]
         line += [_mark(_ratio(found, peer, "least"), b) for peer, b in ((LEGACY, bar.legacy), (V2, bar.v2))]
@@ -55,14 +55,14 @@ def calls(ns: Figures, counts: Figures) -> str:
     return f"{_lines(head, rows)}\n\nRows with a star:\n{notes}\n"
 
 
-def layer_calls(ns: Figures) -> str:
+def layer_calls(ns: Figures, judged: bool = True) -> str:
     """The unified layer's rows."""
     rows = []
     for row, bar in LAYER_ROWS.items():
         found = ns.get(row, {})
         line = [row + (" *" if row in LAYER_NOTES else "")]
         line += [f"{found[name]['least']:.1f}" if name in found else "–" for name in (UNIFIED, CORE)]
-        rows.append([*line, _mark(_ratio(found, CORE, "least", UNIFIED), bar)])
+        rows.append([*line, _mark(_ratio(found, CORE, "least", UNIFIED), bar if judged else None)])
     notes = "\n".join(f"- {row}: {note}" for row, note in LAYER_NOTES.items())
     head = ["row (ns per call)", "cuda_unified", "cuda.core", "cuda.core/ours"]
     return f"{_lines(head, rows)}\n\nRows with a star:\n{notes}\n"

@@ -32,12 +32,14 @@ def namespace() -> dict[str, Any]:
     from cuda.core import Device, DeviceMemoryResource, LaunchConfig, ObjectCode, launch  # noqa: F401
     from cuda.core.utils import StridedMemoryView as View  # noqa: F401
 
+    from . import values
+
     device = Device(0)
     device.set_current()
     stream, event, pool = device.create_stream(), device.create_event(), DeviceMemoryResource(device)
     buffer = pool.allocate(1024, stream=stream)
     config = LaunchConfig(grid=1, block=32)
-    code = ObjectCode.from_cubin(b"\x7fELF, to be taken for one")
+    code = ObjectCode.from_ptx(values.image())
     k0, k3, k16 = (code.get_kernel(name) for name in ("k0", "k3", "k16"))
     values16, buffers16 = tuple(range(16)), (buffer,) * 16
     numpy16 = tuple(np.uint64(i) for i in range(16))
