@@ -19,6 +19,10 @@ _HOME = {
     "current_stream": "stream",
     "Event": "event",
     "Buffer": "memory",
+    "info": "environment",
+    "annotate": "profiling",
+    "profile": "profiling",
+    "time_kernel": "profiling",
 }
 """name -> the module that it is in"""
 
