@@ -153,20 +153,15 @@ void forget_capture(Event &event) {
     event.capture = nullptr;
 }
 
+// One that only took part may go: what it put into the graph stays, and must be joined still.
 void abandon_capture(Stream &stream) {
     if (!stream.capturing) return;
     GraphGuard guard(graph_lock());
-    if (!stream.capture) return;
+    if (!stream.capture || stream.capture->capture->origin != &stream) return;
     const std::shared_ptr<Capture> capture = stream.capture->capture;
     capture->invalidate();
-    if (capture->origin == &stream) {
-        capture->graph->retract();
-        capture->end();
-    } else {
-        capture->leave(stream);
-        auto &all = capture->streams;
-        all.erase(std::remove(all.begin(), all.end(), stream.shared_from_this()), all.end());
-    }
+    if (!capture->to_given) capture->graph->retract();
+    capture->end();
 }
 
 CUresult capture(Stream &stream, NodeWork work, std::vector<std::shared_ptr<Graph>> bodies) {

@@ -11,8 +11,9 @@ namespace {
 CUresult give_nodes(const std::vector<Node *> &found, CUgraphNode *out, size_t *count) {
     if (!count) return CUDA_ERROR_INVALID_VALUE;
     if (out) {
-        for (size_t i = 0; i < *count; i++) out[i] = i < found.size() ? as<CUgraphNode>(*found[i]) : nullptr;
-        *count = std::min(*count, found.size());
+        const size_t room = *count;
+        for (size_t i = 0; i < room; i++) out[i] = i < found.size() ? as<CUgraphNode>(*found[i]) : nullptr;
+        *count = std::min(room, found.size());
     } else {
         *count = found.size();
     }
