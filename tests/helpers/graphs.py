@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from .cpu import on_cpu
 
 TOOLS = r'''
 import ctypes
 
 def packed(*values):
-    "An array of addresses of 8- or 4-byte values, as kernels are given; kept by the array."
-    kept = [ctypes.c_uint64(int(v)) if i == 0 or isinstance(v, d.CUdeviceptr) else ctypes.c_uint32(int(v))
-            for i, v in enumerate(values)]
+    "The addresses of a pointer and of 4-byte values, as kernels are given them; the array keeps the values."
+    kept = [ctypes.c_uint32(int(v)) if i else ctypes.c_uint64(int(v)) for i, v in enumerate(values)]
     array = (ctypes.c_void_p * max(len(kept), 1))(*map(ctypes.addressof, kept))
     array.kept = kept
     return array
@@ -104,8 +105,6 @@ CONDITION = r"""
 def next_kernel():
     return d.cuModuleGetFunction(module(CONDITION), "next")
 
-class Wide(int):
-    "A value of 8 bytes."
 def wide(p, h, limit):
     kept = [ctypes.c_uint64(int(p)), ctypes.c_uint64(int(h)), ctypes.c_uint32(limit)]
     array = (ctypes.c_void_p * 3)(*map(ctypes.addressof, kept))
@@ -121,6 +120,4 @@ IF, WHILE, SWITCH = range(3)
 
 def on_graphs(script: str, *arguments: str, **changes: str) -> str:
     """Runs a script with the tools above on the CPU device."""
-    import textwrap
-
     return on_cpu(TOOLS + textwrap.dedent(script), *arguments, **changes)
