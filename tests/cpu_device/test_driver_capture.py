@@ -359,6 +359,15 @@ def test_capture_into_a_graph() -> None:
     assert name(d.cuStreamEndCapture, s) == INVALIDATED
     run(h)
     assert words(p, 1) == [33]
+    # nodes that are removed under the capture
+    d.cuStreamBeginCapture(s, RELAXED)
+    launch("step", p, 2, 0, stream=s)
+    e = wait(t, s)
+    d.cuGraphDestroyNode(d.cuStreamGetCaptureInfo(s)[3][0])
+    assert d.cuStreamGetCaptureInfo(s)[3] == d.cuStreamGetCaptureInfo(t)[3] == []
+    launch("step", p, 2, 0, stream=s)
+    d.cuStreamWaitEvent(s, e, 0)
+    assert kinds(d.cuStreamEndCapture(s)) == ["KERNEL"]
     # a graph that is destroyed under its capture
     d.cuStreamBeginCapture(s, RELAXED)
     d.cuGraphDestroy(d.cuStreamGetCaptureInfo(s)[2])

@@ -36,16 +36,23 @@ thread_local CUstreamCaptureMode thread_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
 
 } // namespace
 
-void merge(std::vector<Link> &into, const std::vector<Link> &links) {
+void Dependencies::add(const std::vector<Link> &links) {
     for (const Link &link : links)
-        if (std::none_of(into.begin(), into.end(), [&](const Link &l) { return l.node == link.node; }))
-            into.push_back(link);
+        if (std::none_of(kept_.begin(), kept_.end(), [&](const Kept &k) { return k.node.get() == link.node; }))
+            kept_.push_back({link.node->shared_from_this(), link.data});
+}
+
+std::vector<Link> Dependencies::links() const {
+    std::vector<Link> found;
+    for (const Kept &k : kept_)
+        if (!k.node->removed) found.push_back({k.node.get(), k.data});
+    return found;
 }
 
 Capture::Capture(std::shared_ptr<Graph> graph_, Stream &origin_, CUstreamCaptureMode mode_)
     : graph(std::move(graph_)), id(next_id()), mode(mode_), thread(std::this_thread::get_id()), origin(&origin_) {}
 
-void Capture::join(Stream &stream, const std::vector<Link> &dependencies) {
+void Capture::join(Stream &stream, const Dependencies &dependencies) {
     auto state = std::make_shared<StreamCapture>();
     state->capture = shared_from_this();
     state->dependencies = dependencies;
@@ -77,7 +84,7 @@ void Capture::end() {
 bool Capture::unjoined() const {
     std::unordered_set<const Node *> behind; // of the origin's next node
     std::vector<const Node *> open;
-    for (const Link &link : origin->capture->dependencies) open.push_back(link.node);
+    for (const Link &link : origin->capture->dependencies.links()) open.push_back(link.node);
     while (!open.empty()) {
         const Node *node = open.back();
         open.pop_back();
@@ -85,7 +92,7 @@ bool Capture::unjoined() const {
         for (const Link &link : node->dependencies) open.push_back(link.node);
     }
     for (const auto &stream : streams)
-        for (const Link &link : stream->capture->dependencies)
+        for (const Link &link : stream->capture->dependencies.links())
             if (!behind.count(link.node)) return true;
     return false;
 }
@@ -171,8 +178,8 @@ CUresult capture(Stream &stream, NodeWork work, std::vector<std::shared_ptr<Grap
     const CUresult status = capture_status(stream);
     if (status != CUDA_SUCCESS) return status;
     const std::shared_ptr<Node> node =
-        state.capture->graph->add(std::move(work), state.dependencies, std::move(bodies));
-    state.dependencies.assign(1, {node.get(), plain_edge()});
+        state.capture->graph->add(std::move(work), state.dependencies.links(), std::move(bodies));
+    state.dependencies = Dependencies({{node.get(), plain_edge()}});
     return CUDA_SUCCESS;
 }
 
@@ -234,7 +241,7 @@ CUresult capture_wait(Stream &stream, const std::shared_ptr<Event> &event, bool 
         stream.capture->capture->invalidate();
         return CUDA_ERROR_STREAM_CAPTURE_MERGE;
     } else {
-        merge(stream.capture->dependencies, recorded->dependencies);
+        stream.capture->dependencies.add(recorded->dependencies.links());
     }
     return CUDA_SUCCESS;
 }

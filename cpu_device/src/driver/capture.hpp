@@ -7,11 +7,27 @@
 
 namespace cpu_device {
 
+// Nodes that one to come depends on.  They may be removed from their graph meanwhile.
+class Dependencies {
+  public:
+    Dependencies() = default;
+    explicit Dependencies(const std::vector<Link> &links) { add(links); }
+    void add(const std::vector<Link> &links);
+    std::vector<Link> links() const; // of nodes that are still there
+
+  private:
+    struct Kept {
+        std::shared_ptr<Node> node;
+        CUgraphEdgeData data;
+    };
+    std::vector<Kept> kept_;
+};
+
 // One capture, from its beginning in a stream to its end there; streams that wait for its events take part.
 class Capture : public std::enable_shared_from_this<Capture> {
   public:
     Capture(std::shared_ptr<Graph> graph_, Stream &origin_, CUstreamCaptureMode mode_);
-    void join(Stream &stream, const std::vector<Link> &dependencies);
+    void join(Stream &stream, const Dependencies &dependencies);
     void leave(Stream &stream);
     void end(); // every stream is as before
     void invalidate() { valid = false; }
@@ -31,14 +47,14 @@ class Capture : public std::enable_shared_from_this<Capture> {
 // What the next node of a stream depends on.
 struct StreamCapture {
     std::shared_ptr<Capture> capture;
-    std::vector<Link> dependencies;
+    Dependencies dependencies;
     std::vector<CUgraphNode> handles; // as they were last asked for
     std::vector<CUgraphEdgeData> data;
 };
 
 struct EventCapture {
     std::shared_ptr<Capture> capture;
-    std::vector<Link> dependencies;
+    Dependencies dependencies;
 };
 
 // Makes a node of something that a capturing stream was asked to do.
@@ -63,6 +79,5 @@ void abandon_capture(Stream &stream);           // the stream is destroyed
 CUresult check_context(Context &context);       // whether it can be waited for
 CUresult check_legacy_question(Stream &stream); // asked of a default stream that captures depend on
 CUresult exchange_thread_mode(CUstreamCaptureMode *mode);
-void merge(std::vector<Link> &into, const std::vector<Link> &links);
 
 } // namespace cpu_device

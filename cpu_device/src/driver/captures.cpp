@@ -14,7 +14,7 @@ bool valid_mode(CUstreamCaptureMode mode) {
 CUresult begin(Stream &stream, std::shared_ptr<Graph> graph, const std::vector<Link> &links, CUstreamCaptureMode mode) {
     if (stream.capture) return CUDA_ERROR_ILLEGAL_STATE;
     if (stream.context.legacy_stream().get() == &stream) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    std::make_shared<Capture>(std::move(graph), stream, mode)->join(stream, links);
+    std::make_shared<Capture>(std::move(graph), stream, mode)->join(stream, Dependencies(links));
     return CUDA_SUCCESS;
 }
 
@@ -58,12 +58,13 @@ struct Info {
 };
 
 CUresult tell_dependencies(StreamCapture &state, const Info &info) {
-    const bool plain = std::all_of(state.dependencies.begin(), state.dependencies.end(),
-                                   [](const Link &l) { return same_edge(l.data, plain_edge()); });
+    const std::vector<Link> links = state.dependencies.links();
+    const bool plain =
+        std::all_of(links.begin(), links.end(), [](const Link &l) { return same_edge(l.data, plain_edge()); });
     if (info.nodes && !info.data && !plain) return CUDA_ERROR_LOSSY_QUERY;
     state.handles.clear();
     state.data.clear();
-    for (const Link &link : state.dependencies) {
+    for (const Link &link : links) {
         state.handles.push_back(as<CUgraphNode>(*link.node));
         state.data.push_back(link.data);
     }
@@ -103,8 +104,8 @@ CUresult update(CUstream handle, const CUgraphNode *nodes, const CUgraphEdgeData
         // the next node is of any type: a kernel has all kinds of edges
         status = state.capture->graph->find_links(nodes, data, n, CU_GRAPH_NODE_TYPE_KERNEL, links);
         if (status != CUDA_SUCCESS) return status;
-        if (flags == CU_STREAM_SET_CAPTURE_DEPENDENCIES) state.dependencies.clear();
-        merge(state.dependencies, links);
+        if (flags == CU_STREAM_SET_CAPTURE_DEPENDENCIES) state.dependencies = Dependencies();
+        state.dependencies.add(links);
         return CUDA_SUCCESS;
     });
 }

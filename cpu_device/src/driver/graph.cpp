@@ -77,6 +77,7 @@ void Graph::remove(Node &node) {
     for (const Link &link : node.dependencies) erase_link(link.node->dependents, &node, nullptr);
     for (const Link &link : node.dependents) erase_link(link.node->dependencies, &node, nullptr);
     remove_handle(HandleKind::node, node.handle);
+    node.removed = true;
     for (const auto &body : node.bodies) body->retract();
     nodes.erase(std::find_if(nodes.begin(), nodes.end(), [&](const auto &n) { return n.get() == &node; }));
 }

@@ -24,7 +24,7 @@ struct Link {
     CUgraphEdgeData data;
 };
 
-class Node : public Object {
+class Node : public Object, public std::enable_shared_from_this<Node> {
   public:
     static constexpr HandleKind kKind = HandleKind::node;
     Node(Graph &graph_, unsigned id_, NodeWork work_) : graph(graph_), id(id_), work(std::move(work_)) {}
@@ -37,6 +37,7 @@ class Node : public Object {
     std::vector<Link> dependencies, dependents;
     uint64_t original = 0; // the handle of what it was cloned from
     bool enabled = true;   // in an executable
+    bool removed = false;
     CUgraphNodeType type() const { return type_of(work); }
 };
 
