@@ -286,3 +286,51 @@ def test_many_threads() -> None:
     assert errors == [], errors
     assert len(d.cuGraphGetNodes(shared)) == 90
     """)
+
+
+def test_older_versions_of_functions() -> None:
+    """Programs that were built with CUDA 10 to 12 call these by their symbols."""
+    on_graphs("""
+    from cubind import cpu
+    library = ctypes.CDLL(cpu.libdir() + "/libcuda.so.1")
+    def call(function, *values):
+        return getattr(library, function)(*(ctypes.c_uint64(v if isinstance(v, int) else ctypes.addressof(v)) for v in values))
+    out, count, s = ctypes.c_uint64(), ctypes.c_size_t(4), int(d.cuStreamCreate(1))
+    p, g = d.cuMemAlloc(64), int(d.cuGraphCreate(0))
+    array = packed(p, 6, 16)
+    class Params(ctypes.Structure):
+        _fields_ = [("func", ctypes.c_uint64), ("dims", ctypes.c_uint32 * 7), ("params", ctypes.c_uint64), ("extra", ctypes.c_uint64)]
+    params = Params(int(kernel("fill")), (1, 1, 1, 16, 1, 1, 0), ctypes.addressof(array), 0)
+    assert call("cuGraphAddKernelNode", out, g, 0, 0, params) == 0
+    first = out.value
+    got = Params()
+    assert call("cuGraphKernelNodeGetParams", first, got) == 0 and list(got.dims) == [1, 1, 1, 16, 1, 1, 0] and got.func == params.func
+    array.kept[1].value = 8
+    assert call("cuGraphKernelNodeSetParams", first, params) == 0
+    needs = (ctypes.c_uint64 * 1)(first)
+    raw = (ctypes.c_uint8 * 256)()
+    raw[0] = 5
+    assert call("cuGraphAddNode", out, g, needs, 1, raw) == 0
+    second = out.value
+    room = (ctypes.c_uint64 * 4)()
+    assert call("cuGraphNodeGetDependencies", second, room, count) == 0 and count.value == 1 and room[0] == first
+    assert call("cuGraphRemoveDependencies", g, needs, out, 1) == 0 and d.cuGraphGetEdges(g)[0] == []
+    assert call("cuGraphAddDependencies", g, needs, out, 1) == 0 and len(d.cuGraphGetEdges(g)[0]) == 1
+    executable, wrong, result = ctypes.c_uint64(), ctypes.c_uint64(7), ctypes.c_int(7)
+    assert call("cuGraphInstantiate", executable, g, wrong, 0, 0) == 0 and wrong.value == 0
+    array.kept[1].value = 9
+    assert call("cuGraphExecKernelNodeSetParams", executable.value, first, params) == 0
+    assert call("cuGraphLaunch", executable.value, s) == call("cuStreamSynchronize", s) == 0 and words(p, 2) == [9, 9]
+    assert call("cuGraphExecUpdate", executable.value, g, wrong, result) == 0 and (wrong.value, result.value) == (0, 0)
+    assert call("cuGraphLaunch", executable.value, s) == call("cuStreamSynchronize", s) == 0 and words(p, 2) == [8, 8]
+    # captures
+    state, number, graph, nodes = ctypes.c_int(), ctypes.c_uint64(), ctypes.c_uint64(), ctypes.c_uint64()
+    assert call("cuStreamBeginCapture", s) == 0
+    assert call("cuStreamGetCaptureInfo", s, state, number) == 0 and state.value == 1 and number.value
+    assert call("cuStreamGetCaptureInfo_v2", s, state, number, graph, nodes, count) == 0 and graph.value and count.value == 0
+    assert call("cuGraphAddEmptyNode", out, graph.value, 0, 0) == 0
+    assert call("cuStreamUpdateCaptureDependencies", s, out, 1, 1) == 0
+    assert call("cuStreamGetCaptureInfo_v2", s, state, number, graph, nodes, count) == 0 and count.value == 1
+    assert ctypes.c_uint64.from_address(nodes.value).value == out.value
+    assert call("cuStreamEndCapture", s, out) == 0 and out.value == graph.value
+    """)

@@ -223,7 +223,7 @@ CUresult capture_wait(Stream &stream, const std::shared_ptr<Event> &event, bool 
     if (external) return stream.capture ? capture(stream, NodeWork(EventWork{event})) : CUDA_ERROR_INVALID_VALUE;
     const std::shared_ptr<EventCapture> recorded = event->capture;
     if (!recorded) {
-        if (!event->recorded()) return CUDA_SUCCESS;
+        if (!stream.capture || !event->recorded()) return CUDA_SUCCESS;
         stream.capture->capture->invalidate();
         return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
     }
