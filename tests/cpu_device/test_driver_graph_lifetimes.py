@@ -247,6 +247,8 @@ for turn in range(4000):
 assert {0, 1} <= seen, seen
 library.cuStreamEndCapture(ctypes.c_uint64(int(stream)), ctypes.c_uint64(at))
 library.cuStreamEndCapture(ctypes.c_uint64(2), ctypes.c_uint64(at))
+d.cuDevicePrimaryCtxReset(0)         # a launch may have come to memory that was freed
+d.cuCtxSetCurrent(context)
 h, q = d.cuGraphCreate(0), d.cuMemAlloc(4)
 add_fill(h, [], q, 12)
 run(h, d.cuStreamCreate(1))
