@@ -121,3 +121,26 @@ IF, WHILE, SWITCH = range(3)
 def on_graphs(script: str, *arguments: str, **changes: str) -> str:
     """Runs a script with the tools above on the CPU device."""
     return on_cpu(TOOLS + textwrap.dedent(script), *arguments, **changes)
+
+
+BEGIN = """
+M, S = d.CUstreamCaptureMode, d.CUstreamCaptureStatus
+GLOBAL, THREAD, RELAXED = M.CU_STREAM_CAPTURE_MODE_GLOBAL, M.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL, M.CU_STREAM_CAPTURE_MODE_RELAXED
+s, t, p = d.cuStreamCreate(1), d.cuStreamCreate(1), d.cuMemAlloc(64)
+def status(stream): return d.cuStreamIsCapturing(stream).name.rpartition("_")[2]
+def unsupported(call, *arguments): return name(call, *arguments) == "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"
+def event(): return d.cuEventCreate(2)
+def wait(stream, other):
+    e = event()
+    d.cuEventRecord(e, other)
+    d.cuStreamWaitEvent(stream, e, 0)
+    return e
+def kinds(graph): return [d.cuGraphNodeGetType(x).name.removeprefix("CU_GRAPH_NODE_TYPE_") for x in d.cuGraphGetNodes(graph)]
+INVALIDATED = "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"
+def again(): launch("step", p, 1, 0, stream=s)
+"""
+
+
+def on_capture(script: str, *arguments: str, **changes: str) -> str:
+    """Runs a script about capture, with two streams and some memory."""
+    return on_graphs(BEGIN + textwrap.dedent(script), *arguments, **changes)
