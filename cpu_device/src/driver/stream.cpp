@@ -24,6 +24,14 @@ bool in_stream_work() {
     return working;
 }
 
+StreamWork::StreamWork() : before_(working) {
+    working = true;
+}
+
+StreamWork::~StreamWork() {
+    working = before_;
+}
+
 Stream::Stream(std::shared_ptr<Context> owner_, unsigned flags_, int priority_)
     : owner(std::move(owner_)), context(*owner), flags(flags_), priority(priority_), id(next_id()) {}
 
