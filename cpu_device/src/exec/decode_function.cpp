@@ -62,6 +62,7 @@ void Decoder::decode(const ptx::Instruction &instruction) {
                 fail(instruction.opcode + " is not supported by the CPU device", Status::not_supported);
         fail("unknown instruction " + instruction.opcode);
     }
+    check_age(*opcode, instruction);
     Form form;
     form.written = &instruction;
     for (const std::string &m : instruction.modifiers) {

@@ -201,10 +201,16 @@ OpcodeTable warp_opcodes() {
     return table(warp_rows);
 }
 
+const std::vector<OpcodeTable> &opcode_tables() {
+    static const std::vector<OpcodeTable> all = {arithmetic_opcodes(), bit_opcodes(),  memory_opcodes(),
+                                                 control_opcodes(),    warp_opcodes(), matrix_opcodes()};
+    return all;
+}
+
 const Opcode *find_opcode(std::string_view name) {
     static const std::unordered_map<std::string_view, const Opcode *> all = [] {
         std::unordered_map<std::string_view, const Opcode *> map;
-        for (OpcodeTable t : {arithmetic_opcodes(), bit_opcodes(), memory_opcodes(), control_opcodes(), warp_opcodes()})
+        for (OpcodeTable t : opcode_tables())
             for (size_t k = 0; k < t.size; ++k) map.emplace(t.rows[k].name, &t.rows[k]);
         return map;
     }();

@@ -132,7 +132,8 @@ void st(Decoder &d, Form &f) {
     load_store(d, f, false);
 }
 
-// The generic address of an operand, 64 bits wide.
+} // namespace
+
 uint32_t generic_address(Decoder &d, const ptx::Operand &op, Space space, uint64_t &offset) {
     Decoder::Address a = d.address(op, space);
     offset = a.offset;
@@ -148,6 +149,8 @@ uint32_t generic_address(Decoder &d, const ptx::Operand &op, Space space, uint64
     add.b = c;
     return t;
 }
+
+namespace {
 
 void atom(Decoder &d, Form &f) {
     const bool red = f.written->opcode == "red";
