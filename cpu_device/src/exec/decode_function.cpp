@@ -72,6 +72,7 @@ void Decoder::decode(const ptx::Instruction &instruction) {
         else
             form.modifiers.push_back(m);
     }
+    operands_used_ = 0;
     const size_t first = code_.insts.size();
     const bool guarded = !instruction.predicate.empty();
     uint32_t guard = 0;
@@ -98,6 +99,9 @@ void Decoder::decode(const ptx::Instruction &instruction) {
             inst.guard = guard;
         }
     }
+    if (operands_used_ < instruction.operands.size() && instruction.opcode != "call")
+        fail(instruction.opcode + " takes " + std::to_string(operands_used_) + " operands here, not " +
+             std::to_string(instruction.operands.size()));
     if (!form.modifiers.empty())
         fail("modifier ." + std::string(form.modifiers[0]) + " is not known for " + instruction.opcode);
 }

@@ -107,6 +107,7 @@ class Decoder {
     std::vector<std::pair<uint32_t, std::string>> jumps_;
     std::vector<uint32_t> starts_; // first decoded instruction of each written one
     const ptx::Instruction *current_ = nullptr;
+    size_t operands_used_ = 0; // of the current instruction
     uint32_t index_ = 0;
     uint32_t carry_ = 0;
     bool has_carry_ = false;
@@ -130,6 +131,7 @@ OpcodeTable memory_opcodes();
 OpcodeTable control_opcodes();
 OpcodeTable warp_opcodes();
 OpcodeTable matrix_opcodes();
+OpcodeTable video_opcodes();
 const Opcode *find_opcode(std::string_view name);
 const std::vector<OpcodeTable> &opcode_tables();
 

@@ -66,8 +66,9 @@ Map build() {
                   base::memory_handlers);
         break;
     }
-    for (HandlerTable table : {half_handlers(), control_handlers(), warp_handlers(), atomic_handlers(),
-                               special_handlers(), product_handlers(), matrix_move_handlers()})
+    for (HandlerTable table :
+         {half_handlers(), control_handlers(), warp_handlers(), atomic_handlers(), special_handlers(),
+          product_handlers(), matrix_move_handlers(), minifloat_handlers(), video_handlers()})
         add(map, table);
     return map;
 }

@@ -1,5 +1,5 @@
 // The opcode table: logic, shifts, bit fields, moves between registers, conversions.
-#include "decoder.hpp"
+#include "pairs.hpp"
 
 #include <algorithm>
 
@@ -76,12 +76,35 @@ void shf(Decoder &d, Form &f) {
 }
 
 void lop3(Decoder &d, Form &f) {
-    if (f.take_one({"or", "and"}) >= 0) d.fail("lop3 with a predicate is not supported", Status::not_supported);
+    const int combine = f.take_one({"and", "or"}) + 1;
     only_type(d, f);
-    const auto &table = d.operand(f, 4);
-    if (table.kind != Kind::integer) d.fail("lop3 needs an immediate table");
-    const uint64_t value = table.bits;
-    with_types(d, f, "lop3.u32", Type::b32, {Type::b32, Type::b32, Type::b32}).imm = value & 0xff;
+    const auto &to = d.operand(f, 0), &table = d.operand(f, 4);
+    if (table.kind != Kind::integer || table.bits > 255) d.fail("lop3 needs an immediate table");
+    if ((combine != 0) != (to.kind == Kind::pair)) d.fail("lop3 has a second result with .or or .and, and only then");
+    uint32_t in[3];
+    for (size_t k = 0; k < 3; ++k) in[k] = d.source(d.operand(f, k + 1), Type::b32);
+    const uint32_t place = d.destination(combine ? to.parts[0] : to, 4);
+    uint32_t p = 0, q = 0;
+    bool negated = false;
+    if (combine) {
+        q = d.predicate(d.operand(f, 5), negated);
+        p = d.destination_predicate(to.parts[1]);
+    }
+    const uint32_t zero = d.constant(0, 4);
+    Inst &inst = d.emit("lop3.u32");
+    inst.d = place;
+    inst.a = in[0];
+    inst.b = in[1];
+    inst.c = in[2];
+    inst.imm = table.bits;
+    if (!combine) return;
+    Inst &test = d.emit("setp.ne.u32");
+    test.d = p;
+    test.a = place;
+    test.b = zero;
+    test.c = q;
+    test.sub = static_cast<uint8_t>(combine);
+    test.flags = negated ? kNegC : 0;
 }
 
 void bfe(Decoder &d, Form &f) {
@@ -246,6 +269,8 @@ void convert(Decoder &d, Form &f, Type to, Type from, uint16_t flags) {
 }
 
 void cvt(Decoder &d, Form &f) {
+    if (f.take("rs")) d.fail("stochastic rounding is not supported by the CPU device", Status::not_supported);
+    if (convert_small(d, f)) return;
     uint16_t flags = convert_flags(f);
     if (f.types.size() != 2) d.fail("cvt takes two types");
     Type to = f.types[0], from = f.types[1];
@@ -258,6 +283,7 @@ void cvt(Decoder &d, Form &f) {
     };
     to = plain(to);
     from = plain(from);
+    if ((flags & kAway) && to != Type::tf32) d.fail(".rna is for .tf32");
     if (d.operands(f) == 3) { // two f32 to a pair
         uint32_t a = d.source(d.operand(f, 1), Type::f32), b = d.source(d.operand(f, 2), Type::f32);
         uint32_t place = d.destination(d.operand(f, 0), type_bytes(to));
@@ -273,7 +299,9 @@ void cvt(Decoder &d, Form &f) {
 
 const Opcode rows[] = {
     {"mov", "pred b16 b32 b64 b128 u16 u32 u64 s16 s32 s64 f16 f16x2 bf16 f32 f64", 1, 0, &mov},
-    {"cvt", "u8 u16 u32 u64 s8 s16 s32 s64 f16 f16x2 bf16 bf16x2 tf32 f32 f64", 1, 0, &cvt},
+    {"cvt",
+     "u8 u16 u32 u64 s8 s16 s32 s64 f16 f16x2 bf16 bf16x2 tf32 f32 f64 e4m3x2 e5m2x2 e2m1x2 e2m3x2 e3m2x2 ue8m0x2", 1,
+     0, &cvt},
     {"and", "pred b16 b32 b64", 1, 0, &logic},
     {"or", "pred b16 b32 b64", 1, 0, &logic},
     {"xor", "pred b16 b32 b64", 1, 0, &logic},

@@ -143,10 +143,13 @@ void redux(Decoder &d, Form &f) {
     int op = f.take_one({"add", "min", "max", "and", "or", "xor"});
     if (op < 0 || f.types.size() != 1) d.fail("redux needs an operation and a type");
     const Type t = f.types[0];
-    if (t == Type::f32) d.fail("redux of f32 is not supported", Status::not_supported);
+    uint16_t flags = f.take("abs") ? kAbs : 0;
+    if (f.take("NaN")) flags |= kNan;
+    if (t == Type::f32 ? op != 1 && op != 2 : flags != 0) d.fail("redux of this type has no such operation");
     uint32_t to = d.destination(d.operand(f, 0), 4), a = d.source(d.operand(f, 1), t),
              members = d.source(d.operand(f, 2), Type::b32);
-    Inst &inst = d.emit("redux");
+    Inst &inst = d.emit(t == Type::f32 ? "redux.f32" : "redux");
+    inst.flags = flags;
     inst.d = to;
     inst.a = a;
     inst.b = members;
@@ -183,7 +186,7 @@ const Opcode warp_rows[] = {
     {"shfl", "b32", 3, 0, &shfl},
     {"vote", "pred b32", 1, 2, &vote},
     {"match", "b32 b64", 6, 0, &match},
-    {"redux", "u32 s32 b32", 7, 0, &redux},
+    {"redux", "u32 s32 b32 f32", 7, 0, &redux},
     {"activemask", "b32", 6, 2, &activemask},
     {"elect", "", 8, 0, &elect},
 };
@@ -203,7 +206,8 @@ OpcodeTable warp_opcodes() {
 
 const std::vector<OpcodeTable> &opcode_tables() {
     static const std::vector<OpcodeTable> all = {arithmetic_opcodes(), bit_opcodes(),  memory_opcodes(),
-                                                 control_opcodes(),    warp_opcodes(), matrix_opcodes()};
+                                                 control_opcodes(),    warp_opcodes(), matrix_opcodes(),
+                                                 video_opcodes()};
     return all;
 }
 

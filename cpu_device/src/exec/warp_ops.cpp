@@ -105,6 +105,27 @@ const Inst *redux(Warp &w, const Inst *i) { // sub: add min max and or xor; imm:
     return i + 1;
 }
 
+// The smallest or largest number; a NaN only where all are, or with .NaN any is.  -0 is below +0.
+const Inst *redux_float(Warp &w, const Inst *i) {
+    if (!collect(w, i, members_of(w, i->b))) return stop_pc();
+    const u32 *a = at<u32>(w, i->a);
+    auto key = [](u32 v) { return (v >> 31) ? -s64(v & 0x7fffffff) - 1 : s64(v); };
+    u32 r = 0x7fffffff;
+    bool found = false, nan = false;
+    each_active(w.mask, [&](int l) {
+        const u32 v = (i->flags & kAbs) ? a[l] & 0x7fffffff : a[l];
+        if ((v & 0x7fffffff) > 0x7f800000) {
+            nan = true;
+        } else if (!found || (i->sub == 1 ? key(v) < key(r) : key(v) > key(r))) {
+            r = v;
+            found = true;
+        }
+    });
+    if (nan && (i->flags & kNan)) r = 0x7fffffff;
+    if (i->d != kDiscard) each(w, at<u32>(w, i->d), [r](int) { return r; });
+    return i + 1;
+}
+
 const Inst *activemask(Warp &w, const Inst *i) {
     const u32 m = w.mask;
     each(w, at<u32>(w, i->d), [m](int) { return m; });
@@ -126,6 +147,7 @@ const HandlerRow rows[] = {
     {"match.u32", &match<u32>},
     {"match.u64", &match<u64>},
     {"redux", &redux},
+    {"redux.f32", &redux_float},
     {"activemask", &activemask},
     {"elect", &elect},
 };
