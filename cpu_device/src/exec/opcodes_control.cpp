@@ -174,21 +174,21 @@ void elect(Decoder &d, Form &f) {
 }
 
 const Opcode rows[] = {
-    {"bra", "", 1, 0, &bra},     {"brx", "", 6, 0, &brx},
-    {"call", "", 1, 0, &call},   {"ret", "", 1, 0, &ret},
-    {"exit", "", 1, 0, &exit},   {"trap", "", 1, 0, &trap},
-    {"brkpt", "", 1, 0, &trap},  {"nanosleep", "u32", 6, 3, &nanosleep},
-    {"pmevent", "", 1, 4, &nop}, {"bar", "", 1, 0, &bar},
-    {"barrier", "", 6, 0, &bar},
+    {"bra", "", 1, 0, &bra},         {"brx", "", 6, 0, &brx, 30},
+    {"call", "", 1, 0, &call},       {"ret", "", 1, 0, &ret},
+    {"exit", "", 1, 0, &exit},       {"trap", "", 1, 0, &trap},
+    {"brkpt", "", 1, 0, &trap},      {"nanosleep", "u32", 6, 3, &nanosleep, 70},
+    {"pmevent", "", 1, 4, &nop},     {"bar", "", 1, 0, &bar},
+    {"barrier", "", 6, 0, &bar, 30},
 };
 
 const Opcode warp_rows[] = {
-    {"shfl", "b32", 3, 0, &shfl},
+    {"shfl", "b32", 3, 0, &shfl, 30},
     {"vote", "pred b32", 1, 2, &vote},
-    {"match", "b32 b64", 6, 0, &match},
-    {"redux", "u32 s32 b32 f32", 7, 0, &redux},
-    {"activemask", "b32", 6, 2, &activemask},
-    {"elect", "", 8, 0, &elect},
+    {"match", "b32 b64", 6, 0, &match, 70},
+    {"redux", "u32 s32 b32 f32", 7, 0, &redux, 80},
+    {"activemask", "b32", 6, 2, &activemask, 30},
+    {"elect", "", 8, 0, &elect, 90},
 };
 
 template <size_t n> OpcodeTable table(const Opcode (&rows)[n]) {

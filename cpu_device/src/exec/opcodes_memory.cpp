@@ -354,16 +354,16 @@ const Opcode rows[] = {
     {"atom", "b16 b32 b64 b128 u32 u64 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64", 1, 1, &atom},
     {"red", "b32 b64 u32 u64 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64", 1, 2, &atom},
     {"membar", "", 1, 4, &fence},
-    {"fence", "", 6, 0, &fence},
-    {"prefetch", "", 2, 0, &hint},
-    {"prefetchu", "", 2, 0, &hint},
+    {"fence", "", 6, 0, &fence, 70},
+    {"prefetch", "", 2, 0, &hint, 20},
+    {"prefetchu", "", 2, 0, &hint, 20},
     {"discard", "", 7, 4, &hint, 80},
     {"applypriority", "", 7, 4, &hint, 80},
     {"griddepcontrol", "", 7, 8, &griddepcontrol, 90},
     {"createpolicy", "b64", 7, 4, &createpolicy, 80},
-    {"cvta", "u32 u64", 2, 0, &cvta},
-    {"isspacep", "", 2, 0, &isspacep},
-    {"cp", "", 7, 0, &cp},
+    {"cvta", "u32 u64", 2, 0, &cvta, 20},
+    {"isspacep", "", 2, 0, &isspacep, 20},
+    {"cp", "", 7, 0, &cp, 80},
 };
 
 } // namespace

@@ -6,7 +6,7 @@
 
 namespace cpu_device {
 
-// An instruction `opcode` with all of `words` among its modifiers needs at least this.
+// An instruction `opcode` with all of `words` among its modifiers (after a '>': in this order) needs at least this.
 struct Requirement {
     const char *opcode;
     const char *words;     // "sync f32"
