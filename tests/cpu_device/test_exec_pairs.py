@@ -407,3 +407,26 @@ def test_what_is_refused(instruction: str, said: str) -> None:
         machine().load(text, cc=100)
     assert said in error.value.log
     assert to_signed(error.value.status, 32) in (218, 801)
+
+
+# --- integers ---
+
+
+def test_pairs_of_integers() -> None:
+    def halves(v: int, signed: bool) -> list[int]:
+        return [to_signed(v >> s, 16) if signed else v >> s & 0xFFFF for s in (0, 16)]
+
+    forms = [(op, t, relu) for op in ("add", "min", "max") for t in ("u16x2", "s16x2") for relu in ("", ".relu")
+             if not relu or (op != "add" and t == "s16x2")]  # fmt: skip
+    ops = [(f"{op}{relu}.{t} {{d}}, {{a}}, {{b}}", "b32", ["b32", "b32"]) for op, t, relu in forms]
+    ops += [(f"{op}.relu.s32 {{d}}, {{a}}, {{b}}", "b32", ["b32", "b32"]) for op in ("min", "max")]
+    rows = list(zip(integers(32, False, 400, 1), integers(32, False, 400, 2), strict=True))
+    runner = Runner(machine(), ops, rows)
+    for k, (op, t, relu) in enumerate(forms):
+        function = {"add": lambda x, y: x + y, "min": min, "max": max}[op]
+        for (a, b), got in zip(rows, runner.results(k), strict=True):
+            want = [function(x, y) for x, y in zip(halves(a, t[0] == "s"), halves(b, t[0] == "s"), strict=True)]
+            low, high = ((max(v, 0) if relu else v) & 0xFFFF for v in want)
+            assert got == low | high << 16, (ops[k][0], hex(a), hex(b))
+    for k, function in enumerate((min, max), len(forms)):
+        assert runner.results(k) == [max(0, function(to_signed(a, 32), to_signed(b, 32))) for a, b in rows]

@@ -1,5 +1,6 @@
 // A function from its first to its last instruction: declarations, guards, links.
 #include "decoder.hpp"
+#include "requirements.hpp"
 
 #include <algorithm>
 
@@ -57,9 +58,10 @@ void Decoder::declare() {
 void Decoder::decode(const ptx::Instruction &instruction) {
     const Opcode *opcode = find_opcode(instruction.opcode);
     if (!opcode) {
-        for (std::string_view refused : {"wgmma", "tcgen05", "setmaxnreg"})
-            if (instruction.opcode == refused)
-                fail(instruction.opcode + " is not supported by the CPU device", Status::not_supported);
+        const RefusalTable table = refusals();
+        for (const Refusal *r = table.rows; r != table.rows + table.size; ++r)
+            if (instruction.opcode == r->opcode)
+                fail(instruction.opcode + " is not supported by the CPU device: " + r->why, Status::not_supported);
         fail("unknown instruction " + instruction.opcode);
     }
     check_age(*opcode, instruction);

@@ -81,6 +81,21 @@ struct Transfer {
 };
 static_assert(sizeof(Transfer) == 8, "it lies in an instruction's imm");
 
+// What can be multiplied.  `inputs` may be mixed; `sums` are the accumulators' types.
+struct MatrixShape {
+    uint8_t m, n;
+    uint16_t k;
+    const char *inputs, *sums;
+    int ptx, target;            // since
+    const char *word = nullptr; // with this modifier
+};
+struct MatrixShapes {
+    const MatrixShape *rows;
+    size_t size;
+};
+MatrixShapes mma_shapes();
+MatrixShapes wmma_shapes();
+
 template <class T> inline T from_imm(u64 imm) {
     return bits<T>(imm);
 }

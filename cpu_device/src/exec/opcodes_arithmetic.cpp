@@ -47,11 +47,32 @@ void float_op(Decoder &d, Form &f, const std::string &name, Type type, int sourc
     plain(d, f, handler, type, sources).flags = flags;
 }
 
+// Two 16-bit integers in a register; min and max may have .relu, which s32 has too.
+bool integer_pair(Decoder &d, Form &f, uint16_t flags) {
+    const std::string &name = f.written->opcode;
+    const bool pair = f.types.empty() && name != "sub";
+    const int is_signed = pair ? f.take_one({"u16x2", "s16x2"}) : 1;
+    const bool relu = flags & kRelu;
+    if (is_signed < 0 || (!pair && !(relu && f.types.size() == 1 && f.types[0] == Type::s32))) return false;
+    if ((flags & ~kRelu) || (relu && (name == "add" || !is_signed))) d.fail("this form has no such modifier");
+    const std::string type = !pair ? "s32" : is_signed && name != "add" ? "s16x2" : "u16x2";
+    const uint32_t zero = d.constant(0, 4);
+    Inst &inst = plain(d, f, name + "." + type, Type::b32, 2);
+    const uint32_t place = inst.d;
+    if (!relu) return true;
+    Inst &cut = d.emit("max." + type);
+    cut.d = cut.a = place;
+    cut.b = zero;
+    return true;
+}
+
 void add_sub(Decoder &d, Form &f) {
     const std::string name = f.written->opcode;
     bool cc = f.take("cc");
     uint16_t flags = take_flags(f);
-    if (mixed_precision(d, f, name.c_str(), flags) || float_pairs(d, f, name.c_str(), flags)) return;
+    if (mixed_precision(d, f, name.c_str(), flags) || float_pairs(d, f, name.c_str(), flags) ||
+        integer_pair(d, f, flags))
+        return;
     Type t = only_type(d, f);
     if (is_float(t) || is_half(t)) return float_op(d, f, name, t, 2, flags);
     if (cc) {
@@ -168,9 +189,13 @@ void min_max(Decoder &d, Form &f) {
     if (f.take("NaN")) flags |= kNan;
     if (f.take("xorsign")) flags |= kXorSign;
     if (f.take("abs")) flags |= kAbs;
+    if (integer_pair(d, f, flags)) return;
     Type t = only_type(d, f);
+    if (flags && !is_float(t) && !is_half(t)) d.fail("this form has no such modifier");
     const std::string type = type_bytes(t) && !is_float(t) && !is_half(t) ? signed_or_unsigned_name(t) : type_name(t);
     if (d.operands(f) == 4) { // three inputs
+        if (t != Type::f32) d.fail("three inputs are of .f32");
+        d.require(88, 100, f.written->opcode + " of three");
         uint32_t a = d.source(d.operand(f, 1), t), b = d.source(d.operand(f, 2), t), c = d.source(d.operand(f, 3), t);
         uint32_t to = d.destination(d.operand(f, 0), type_bytes(t)), temporary = d.temporary(type_bytes(t));
         for (int k = 0; k < 2; ++k) {

@@ -29,11 +29,21 @@ void call(Decoder &d, Form &f) {
     d.call(f);
 }
 
-void nanosleep(Decoder &d, Form &) {
+void nanosleep(Decoder &d, Form &f) {
+    d.source(d.operand(f, 0), Type::u32);
     d.emit("nanosleep");
 }
-void nop(Decoder &d, Form &f) {
-    f.modifiers.clear();
+void setmaxnreg(Decoder &d, Form &f) { // registers are not counted here
+    if (f.take_one({"inc", "dec"}) < 0 || !f.take("sync") || !f.take("aligned"))
+        d.fail("setmaxnreg needs .inc or .dec, .sync and .aligned");
+    const auto &count = d.operand(f, 0);
+    if (count.kind != Kind::integer || count.bits < 24 || count.bits > 256 || count.bits % 8)
+        d.fail("setmaxnreg takes a multiple of 8 from 24 to 256");
+    d.emit("nop");
+}
+void pmevent(Decoder &d, Form &f) { // events that nobody counts
+    f.take("mask");
+    if (d.operand(f, 0).kind != Kind::integer) d.fail("pmevent takes a number");
     d.emit("nop");
 }
 
@@ -178,8 +188,8 @@ const Opcode rows[] = {
     {"call", "", 1, 0, &call},       {"ret", "", 1, 0, &ret},
     {"exit", "", 1, 0, &exit},       {"trap", "", 1, 0, &trap},
     {"brkpt", "", 1, 0, &trap},      {"nanosleep", "u32", 6, 3, &nanosleep, 70},
-    {"pmevent", "", 1, 4, &nop},     {"bar", "", 1, 0, &bar},
-    {"barrier", "", 6, 0, &bar, 30},
+    {"pmevent", "", 1, 4, &pmevent}, {"setmaxnreg", "u32", 8, 0, &setmaxnreg, 90},
+    {"bar", "", 1, 0, &bar},         {"barrier", "", 6, 0, &bar, 30},
 };
 
 const Opcode warp_rows[] = {

@@ -75,14 +75,7 @@ void finish(Decoder &d, Form &f, const Written &w) {
     if (!w.words.empty()) d.fail("modifier ." + w.words[0] + " is not known for " + f.written->opcode);
 }
 
-// What can be multiplied.  `inputs` may be mixed; `sums` are the accumulators' types.
-struct Shape {
-    uint8_t m, n;
-    uint16_t k;
-    const char *inputs, *sums;
-    int ptx, target;
-    const char *word = nullptr; // with this modifier
-};
+using Shape = MatrixShape;
 const Shape kMma[] = {
     {8, 8, 4, "f16", "f16 f32", 64, 70},      {16, 8, 8, "f16", "f16 f32", 65, 75},
     {16, 8, 16, "f16", "f16 f32", 70, 80},    {16, 8, 8, "bf16", "f32", 70, 80},
@@ -343,6 +336,13 @@ const Opcode rows[] = {
 };
 
 } // namespace
+
+MatrixShapes mma_shapes() {
+    return {kMma, sizeof kMma / sizeof kMma[0]};
+}
+MatrixShapes wmma_shapes() {
+    return {kWmma, sizeof kWmma / sizeof kWmma[0]};
+}
 
 OpcodeTable matrix_opcodes() {
     return {rows, sizeof rows / sizeof rows[0]};

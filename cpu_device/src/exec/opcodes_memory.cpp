@@ -305,7 +305,9 @@ void cvta(Decoder &d, Form &f) {
 
 void isspacep(Decoder &d, Form &f) {
     Space space = take_space(f);
-    uint32_t p = d.destination_predicate(d.operand(f, 0)), a = d.source(d.operand(f, 1), Type::u64);
+    const auto &op = d.operand(f, 1);
+    uint32_t p = d.destination_predicate(d.operand(f, 0));
+    uint32_t a = d.register_bytes(op) == 4 ? widen(d, d.source(op, Type::u32), 4) : d.source(op, Type::u64);
     Inst &inst = d.emit("isspacep");
     inst.d = p;
     inst.a = a;

@@ -72,10 +72,10 @@ const Requirement rows[] = {
     {"cvt", "relu", 70, 80},
     {"cvt", ">f16x2 f32", 70, 80},
     {"cvt", "satfinite", 78, 53},
-    {"cvt", ">satfinite f16", 81, 53},
-    {"cvt", ">satfinite f16x2", 81, 80},
-    {"cvt", ">satfinite bf16", 81, 80},
-    {"cvt", ">satfinite bf16x2", 81, 80},
+    {"cvt", ">satfinite f16 f32", 81, 53},
+    {"cvt", ">satfinite f16x2 f32", 81, 80},
+    {"cvt", ">satfinite bf16 f32", 81, 80},
+    {"cvt", ">satfinite bf16x2 f32", 81, 80},
     {"cvt", "tf32", 70, 80},
     {"cvt", ">rn tf32", 78, 90},
     {"cvt", ">rz tf32", 78, 90},
@@ -197,6 +197,13 @@ const Requirement rows[] = {
     {"set", "f16x2", 42, 53},
     {"set", "bf16", 78, 90},
     {"set", "bf16x2", 78, 90},
+    {"set", ">u32 f16", 65, 53},
+    {"set", ">s32 f16", 65, 53},
+    {"set", ">u16 f16", 65, 53},
+    {"set", ">s16 f16", 65, 53},
+    {"set", ">u32 f16x2", 65, 53},
+    {"set", ">s32 f16x2", 65, 53},
+    {"setmaxnreg", "", 80, 90, true},
     {"setp", "f16", 42, 53},
     {"setp", "f16x2", 42, 53},
     {"setp", "bf16", 78, 90},
@@ -228,6 +235,25 @@ const Requirement rows[] = {
     {"vote", "sync", 60, 30},
 };
 
+const Refusal refused[] = {
+    {"clusterlaunchcontrol", "clusters that take over others' work (sm_100)"},
+    {"getctarank", "clusters"},
+    {"istypep", "textures and surfaces"},
+    {"mapa", "clusters"},
+    {"mbarrier", "barriers in memory"},
+    {"multimem", "memory of several devices"},
+    {"suld", "textures and surfaces"},
+    {"suq", "textures and surfaces"},
+    {"sured", "textures and surfaces"},
+    {"sust", "textures and surfaces"},
+    {"tcgen05", "tensor memory (sm_100)"},
+    {"tensormap", "tensor maps"},
+    {"tex", "textures and surfaces"},
+    {"tld4", "textures and surfaces"},
+    {"txq", "textures and surfaces"},
+    {"wgmma", "products of a warp group (sm_90a)"},
+};
+
 // Are all words among the modifiers?  After a '>': in this order.
 bool has_words(const ptx::Instruction &instruction, std::string_view words) {
     const auto &all = instruction.modifiers;
@@ -253,6 +279,10 @@ RequirementTable requirements() {
     return {rows, sizeof rows / sizeof rows[0]};
 }
 
+RefusalTable refusals() {
+    return {refused, sizeof refused / sizeof refused[0]};
+}
+
 int target_number(const std::string &target) {
     size_t digits = target.find_first_of("0123456789");
     return digits == std::string::npos || target.size() - digits > 8 ? 0 : std::atoi(target.c_str() + digits);
@@ -273,7 +303,7 @@ void Decoder::check_age(const Opcode &opcode, const ptx::Instruction &instructio
     require(opcode.ptx_major * 10 + opcode.ptx_minor, opcode.target, instruction.opcode);
     for (const Requirement &r : rows) {
         if (instruction.opcode != r.opcode || !has_words(instruction, r.words)) continue;
-        std::string what = instruction.opcode + " with .";
+        std::string what = instruction.opcode + (*r.words ? " with ." : "");
         for (const char *c = r.words + (r.words[0] == '>'); *c; ++c) *c == ' ' ? what += " ." : what += *c;
         require(r.ptx, r.target, what, r.specific);
     }

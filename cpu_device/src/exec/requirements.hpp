@@ -20,6 +20,17 @@ struct RequirementTable {
 };
 RequirementTable requirements();
 
+// Instructions that there are, but not here.
+struct Refusal {
+    const char *opcode;
+    const char *why;
+};
+struct RefusalTable {
+    const Refusal *rows;
+    size_t size;
+};
+RefusalTable refusals();
+
 int target_number(const std::string &target); // "sm_90a": 90
 
 } // namespace cpu_device
