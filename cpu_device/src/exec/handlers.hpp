@@ -41,6 +41,7 @@ HandlerTable product_handlers();
 HandlerTable matrix_move_handlers();
 HandlerTable minifloat_handlers();
 HandlerTable video_handlers();
+HandlerTable stack_handlers();
 
 // The best handler of this machine; nullptr: there is none of this name.
 Handler find_handler(std::string_view name);

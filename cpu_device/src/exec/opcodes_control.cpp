@@ -183,13 +183,58 @@ void elect(Decoder &d, Form &f) {
     inst.imm = p;
 }
 
+// --- the stack of a function ---
+
+Type address_type(Decoder &d, const Form &f) {
+    if (f.types.size() != 1 || (f.types[0] != Type::u32 && f.types[0] != Type::u64))
+        d.fail(f.written->opcode + " takes .u32 or .u64");
+    return f.types[0];
+}
+
+void alloca_(Decoder &d, Form &f) {
+    const Type t = address_type(d, f);
+    uint64_t align = 8;
+    if (d.operands(f) > 2) {
+        const auto &op = d.operand(f, 2);
+        if (op.kind != Kind::integer || !op.bits || (op.bits & (op.bits - 1)) || op.bits > kLocalLimit)
+            d.fail("the alignment is a power of two");
+        align = op.bits;
+    }
+    const uint32_t size = d.source(d.operand(f, 1), t), to = d.destination(d.operand(f, 0), type_bytes(t));
+    Inst &inst = d.emit(std::string("alloca.") + type_name(t));
+    inst.d = to;
+    inst.a = size;
+    inst.imm = align;
+}
+
+void stacksave(Decoder &d, Form &f) {
+    const Type t = address_type(d, f);
+    const uint32_t to = d.destination(d.operand(f, 0), type_bytes(t));
+    d.emit(std::string("stacksave.") + type_name(t)).d = to;
+}
+
+void stackrestore(Decoder &d, Form &f) {
+    const Type t = address_type(d, f);
+    const uint32_t a = d.source(d.operand(f, 0), t);
+    d.emit(std::string("stackrestore.") + type_name(t)).a = a;
+}
+
 const Opcode rows[] = {
-    {"bra", "", 1, 0, &bra},         {"brx", "", 6, 0, &brx, 30},
-    {"call", "", 1, 0, &call},       {"ret", "", 1, 0, &ret},
-    {"exit", "", 1, 0, &exit},       {"trap", "", 1, 0, &trap},
-    {"brkpt", "", 1, 0, &trap},      {"nanosleep", "u32", 6, 3, &nanosleep, 70},
-    {"pmevent", "", 1, 4, &pmevent}, {"setmaxnreg", "u32", 8, 0, &setmaxnreg, 90},
-    {"bar", "", 1, 0, &bar},         {"barrier", "", 6, 0, &bar, 30},
+    {"alloca", "u32 u64", 7, 3, &alloca_, 52},
+    {"stacksave", "u32 u64", 7, 3, &stacksave, 52},
+    {"stackrestore", "u32 u64", 7, 3, &stackrestore, 52},
+    {"bra", "", 1, 0, &bra},
+    {"brx", "", 6, 0, &brx, 30},
+    {"call", "", 1, 0, &call},
+    {"ret", "", 1, 0, &ret},
+    {"exit", "", 1, 0, &exit},
+    {"trap", "", 1, 0, &trap},
+    {"brkpt", "", 1, 0, &trap},
+    {"nanosleep", "u32", 6, 3, &nanosleep, 70},
+    {"pmevent", "", 1, 4, &pmevent},
+    {"setmaxnreg", "u32", 8, 0, &setmaxnreg, 90},
+    {"bar", "", 1, 0, &bar},
+    {"barrier", "", 6, 0, &bar, 30},
 };
 
 const Opcode warp_rows[] = {
