@@ -136,6 +136,21 @@ def test_policies_and_hints_change_nothing() -> None:
     assert np.frombuffer(m.read(out, 8), "u4").tolist() == [6, 26]
 
 
+def test_asynchronous_copies() -> None:
+    body = """.shared .align 16 .b8 s[64]; .reg .b32 %s0; .reg .b64 %t; mov.u32 %s0, s; setp.eq.u32 %c, %n, 4; mov.u64 %t, 1;
+    cp.async.ca.shared.global [%s0], [%p], 4; cp.async.ca.shared.global [%s0+8], [%p+8], 8, %n;
+    cp.async.cg.shared.global.L2::128B [%s0+16], [%p], 16, 12; cp.async.cg.shared.global.L2::cache_hint [%s0+32], [%p], 16, %t;
+    cp.async.ca.shared.global [%s0+48], [%p], 8, %c; cp.async.ca.shared.global [%s0+56], [%p], 8, !%c;
+    cp.async.commit_group; cp.async.wait_group 0; cp.async.wait_all; mov.u32 %v, 0;
+    L: add.u32 %r, %s0, %v; ld.shared.u32 %r, [%r]; cvt.u64.u32 %q, %v; add.u64 %q, %q, %p; st.global.u32 [%q+16], %r; add.u32 %v, %v, 4;
+    setp.lt.u32 %c, %v, 64; @%c bra L;"""
+    m = machine()
+    out = m.buffer(np.array([11, 12, 13, 14] + [0] * 16, "u4").tobytes())
+    m.load(kernel(body), cc=90).run("k", 1, 1, out, 4)
+    got = np.frombuffer(m.read(out, 80), "u4").tolist()[4:]
+    assert got == [11, 0, 13, 0, 11, 12, 13, 0, 11, 12, 13, 14, 0, 0, 11, 12]
+
+
 @pytest.mark.parametrize(
     ("instruction", "said"),
     [

@@ -132,7 +132,17 @@ void mul_mad(Decoder &d, Form &f) {
     if (is_float(t) || is_half(t)) return float_op(d, f, mad ? "fma" : name, t, sources, flags);
     int part = f.take_one({"lo", "hi", "wide"});
     if (part < 0) d.fail(name + " of integers needs .lo, .hi or .wide");
-    if (part == 0) {
+    if (name == "mad24" && (flags & kSat)) { // the upper half, then a saturated sum
+        if (part != 1 || t != Type::s32) d.fail("mad24.sat is for .hi and .s32");
+        const uint32_t c = d.source(d.operand(f, 3), t), product = d.temporary(4);
+        Inst &mul = plain(d, f, "mul24.hi.s32", t, 2);
+        const uint32_t to = mul.d;
+        mul.d = product; // the result's register may be c
+        Inst &sum = d.emit("add.sat.s32");
+        sum.d = to;
+        sum.a = product;
+        sum.b = c;
+    } else if (part == 0) {
         plain(d, f, name + ".lo." + (narrow ? signed_or_unsigned_name(t) : unsigned_name(t)), t, sources);
     } else if (part == 1) {
         plain(d, f, name + ".hi." + ((flags & kSat) ? "sat." : "") + signed_or_unsigned_name(t), t, sources);

@@ -195,10 +195,48 @@ void pack(Decoder &d, Form &f, Type t) {
     inst.count = static_cast<uint8_t>(list.size());
 }
 
+// Four words of 128 bits by way of two halves.
+void unpack_words(Decoder &d, Form &f) {
+    const auto &to = d.operand(f, 0);
+    const uint32_t a = d.source(d.operand(f, 1), Type::b128), half[2] = {d.temporary(8), d.temporary(8)};
+    const uint32_t halves = d.list({half[0], half[1]});
+    Inst &inst = d.emit("unpack.u128.u64");
+    inst.a = a;
+    inst.extra = halves;
+    inst.count = 2;
+    for (size_t k = 0; k < 2; ++k) {
+        const uint32_t list = d.list({d.destination(to.parts[2 * k], 4), d.destination(to.parts[2 * k + 1], 4)});
+        Inst &part = d.emit("unpack.u64.u32");
+        part.a = half[k];
+        part.extra = list;
+        part.count = 2;
+    }
+}
+
+void pack_words(Decoder &d, Form &f) {
+    const auto &from = d.operand(f, 1);
+    const uint32_t half[2] = {d.temporary(8), d.temporary(8)};
+    for (size_t k = 0; k < 2; ++k) {
+        const uint32_t list =
+            d.list({d.source(from.parts[2 * k], Type::b32), d.source(from.parts[2 * k + 1], Type::b32)});
+        Inst &part = d.emit("pack.u64.u32");
+        part.d = half[k];
+        part.extra = list;
+        part.count = 2;
+    }
+    const uint32_t to = d.destination(d.operand(f, 0), 16), halves = d.list({half[0], half[1]});
+    Inst &inst = d.emit("pack.u128.u64");
+    inst.d = to;
+    inst.extra = halves;
+    inst.count = 2;
+}
+
 void mov(Decoder &d, Form &f) {
     Type t = only_type(d, f);
     if (t == Type::pred) return predicate_op(d, f, 0);
     const auto &to = d.operand(f, 0), &from = d.operand(f, 1);
+    if (t == Type::b128 && to.kind == Kind::list && to.parts.size() == 4) return unpack_words(d, f);
+    if (t == Type::b128 && from.kind == Kind::list && from.parts.size() == 4) return pack_words(d, f);
     if (to.kind == Kind::list)
         return to.parts.size() < 2 ? d.fail("a list of several registers is wanted") : unpack(d, f, t);
     if (from.kind == Kind::list)

@@ -10,10 +10,11 @@ using Kind = ptx::Operand::Kind;
 using ptx::Space;
 
 // The policy register of .L2::cache_hint, which has no effect here.
-void take_hint(Decoder &d, Form &f, size_t operand) {
-    if (std::find(f.written->modifiers.begin(), f.written->modifiers.end(), "L2::cache_hint") !=
-        f.written->modifiers.end())
-        d.source(d.operand(f, operand), Type::b64);
+bool take_hint(Decoder &d, Form &f, size_t operand) {
+    const auto &all = f.written->modifiers;
+    if (std::find(all.begin(), all.end(), "L2::cache_hint") == all.end()) return false;
+    d.source(d.operand(f, operand), Type::b64);
+    return true;
 }
 
 // Order, scope and caching: all host accesses are strong enough, only fences are noted.
@@ -322,8 +323,11 @@ void isspacep(Decoder &d, Form &f) {
 void cp(Decoder &d, Form &f) {
     if (!f.take("async")) d.fail("this form of cp is not supported", Status::not_supported);
     if (f.take("bulk")) d.fail("cp.async.bulk is not supported", Status::not_supported);
-    if (f.take("commit_group") || f.take("wait_group") || f.take("wait_all") || f.modifiers.empty())
+    if (f.take("wait_group")) {
+        if (d.operand(f, 0).kind != Kind::integer) d.fail("cp.async.wait_group takes a number");
         return void(d.emit("nop"));
+    }
+    if (f.take("commit_group") || f.take("wait_all") || f.modifiers.empty()) return void(d.emit("nop"));
     if (f.take("mbarrier")) d.fail("mbarrier is not supported", Status::not_supported);
     take_order(f);
     f.take("shared");
@@ -335,7 +339,21 @@ void cp(Decoder &d, Form &f) {
     const auto &size = d.operand(f, 2);
     if (size.kind != Kind::integer || (size.bits != 4 && size.bits != 8 && size.bits != 16))
         d.fail("cp.async copies 4, 8 or 16 bytes");
-    uint32_t limit = d.operands(f) > 3 ? d.source(d.operand(f, 3), Type::u32) : d.constant(size.bits, 4);
+    const size_t last = d.operands(f) - (take_hint(d, f, d.operands(f) - 1) ? 1 : 0);
+    uint32_t limit = d.constant(size.bits, 4);
+    if (last > 3 && d.is_predicate(d.operand(f, 3))) { // nothing is read where it holds
+        bool negated;
+        const uint32_t p = d.predicate(d.operand(f, 3), negated), all = limit, none = d.constant(0, 4);
+        limit = d.temporary(4);
+        Inst &inst = d.emit("selp.u32");
+        inst.d = limit;
+        inst.a = none;
+        inst.b = all;
+        inst.c = p;
+        inst.flags = negated ? kNegC : 0;
+    } else if (last > 3) {
+        limit = d.source(d.operand(f, 3), Type::u32);
+    }
     uint32_t offsets = d.constant(from_offset, 8), t = d.temporary(8);
     Inst &add = d.emit("add.u64");
     add.d = t;
