@@ -10,6 +10,8 @@
 Names are imported when they are first used; importing the package costs a few milliseconds and never opens a library.
 """
 
+from typing import Any
+
 _HOME = {
     "Device": "device",
     "Context": "context",
@@ -22,11 +24,15 @@ _HOME = {
     "LaunchConfig": "config",
     "Launcher": "launcher",
     "AccessPolicy": "config",
+    "info": "environment",
+    "annotate": "profiling",
+    "profile": "profiling",
+    "time_kernel": "profiling",
 }
 """name -> the module that it is in"""
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     home = _HOME.get(name)
@@ -40,10 +46,10 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     from . import errors
 
     return sorted({*globals(), *_HOME, *errors.__all__})
 
 
-__all__ = [*_HOME]
+__all__ = [*_HOME]  # noqa: PLE0604

@@ -46,6 +46,15 @@ def from_status(status: int, function: str, arguments: str | None = None, log: s
     """The exception that a failing status of the driver means."""
     from cubind import driver
 
+    if status == driver.CUresult.CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND and not cubind.has(function):
+        # of the C level; the Python level knows what is missing, and where it was looked for
+        try:
+            driver.cuInit(0)
+        except CudaError as missing:
+            return missing
+        return cubind.SymbolNotFoundError(
+            f"{function}: the driver that was found does not have it; see python -m cubind"
+        )
     error: CudaError = cubind.error_from_status(driver.CUresult(status), function, arguments, log)
     return error
 

@@ -48,6 +48,8 @@ class CudaError(RuntimeError):
     @property
     def hint(self):
         """What usually causes this and what to do about it; None if nothing in particular is known."""
+        if self.code is None:
+            return None
         from ._hints import hint
 
         return hint(self)

@@ -34,6 +34,7 @@
     X(cuStreamSynchronize)        \
     X(cuStreamQuery)              \
     X(cuStreamWaitEvent)          \
+    X(cuStreamAddCallback)        \
     X(cuEventCreate)              \
     X(cuEventDestroy_v2)          \
     X(cuEventRecord)              \
@@ -258,6 +259,7 @@ HIDDEN int pool_ready(PyObject *module);
 HIDDEN int kernel_ready(PyObject *module);
 HIDDEN int config_ready(PyObject *module);
 HIDDEN int launch_ready(PyObject *module);
+HIDDEN int notify_ready(PyObject *module);
 
 /* Makes a heap type and puts it into the module. */
 HIDDEN PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);

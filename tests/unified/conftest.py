@@ -1,4 +1,4 @@
-"""The devices that the tests of this layer run on."""
+"""The device that every test of this layer runs on: a GPU where there is one, else the CPU device."""
 
 import pytest
 
@@ -6,5 +6,5 @@ import cuda_unified as cu
 
 
 @pytest.fixture(scope="session")
-def device():
+def device() -> cu.Device:
     return cu.Device(0)

@@ -1,5 +1,6 @@
 // Loading: parse, lay out and initialise variables, decode all functions.
 #include "decoder.hpp"
+#include "requirements.hpp"
 #include "../ptx/parser.hpp"
 
 #include <algorithm>
@@ -245,12 +246,6 @@ std::string log_line(const std::string &text, ptx::Place place, const std::strin
     if (place.line && start != std::string::npos)
         log += "    " + text.substr(start, std::min<size_t>(text.find('\n', start) - start, 400)) + "\n";
     return log;
-}
-
-// "sm_90a" → 90
-int target_number(const std::string &target) {
-    size_t digits = target.find_first_of("0123456789");
-    return digits == std::string::npos || target.size() - digits > 8 ? 0 : std::atoi(target.c_str() + digits);
 }
 
 } // namespace
