@@ -6,10 +6,10 @@ import ctypes
 import sys
 from typing import TYPE_CHECKING, Any
 
-from cubind import driver
+from cubind import CudaError, driver
 
 from . import _native
-from .errors import CudaError, DeviceMismatchError
+from .errors import DeviceMismatchError
 
 if TYPE_CHECKING:
     from .stream import Stream

@@ -6,7 +6,7 @@ One function an attribute: it checks the value, and answers it as it is kept (ha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from cubind import driver
 
@@ -254,7 +254,7 @@ def limits_broken(config: LaunchConfig, device: Device) -> str | None:
     """What a device cannot do of a configuration, in words; None: all is well."""
     for text, amount, name in _asked_of(config):
         attribute = getattr(driver.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_{name}")
-        most = cast("int", driver.cuDeviceGetAttribute(attribute, device.ordinal))
+        most = driver.cuDeviceGetAttribute(attribute, device.ordinal)
         if amount > most:
             can = "is not supported by this device" if amount == 1 and not most else f"is more than its limit, {most}"
             return f"{text} {can}"

@@ -85,37 +85,44 @@ class LaunchConfig(_native.LaunchConfig):
     @property
     def cluster(self) -> tuple[int, int, int] | None:
         """Blocks of a cluster in x, y and z; None: no clusters."""
-        return self._attribute("cluster")
+        value: tuple[int, int, int] | None = self._attribute("cluster")
+        return value
 
     @property
     def cooperative(self) -> bool:
         """Whether all blocks run at once."""
-        return self._attribute("cooperative", False)
+        value: bool = self._attribute("cooperative", False)
+        return value
 
     @property
     def programmatic_dependent(self) -> bool:
         """Whether it may begin before the kernel before it has ended."""
-        return self._attribute("programmatic_dependent", False)
+        value: bool = self._attribute("programmatic_dependent", False)
+        return value
 
     @property
     def priority(self) -> int | None:
         """The priority; None: the stream's."""
-        return self._attribute("priority")
+        value: int | None = self._attribute("priority")
+        return value
 
     @property
     def access_policy(self) -> AccessPolicy | None:
         """What of memory is to stay in the L2 cache."""
-        return self._attribute("access_policy")
+        value: AccessPolicy | None = self._attribute("access_policy")
+        return value
 
     @property
     def programmatic_event(self) -> Event | tuple[Event, bool] | None:
         """The event that is recorded when all blocks have triggered it."""
-        return self._attribute("programmatic_event")
+        value: Event | tuple[Event, bool] | None = self._attribute("programmatic_event")
+        return value
 
     @property
     def launch_completion_event(self) -> Event | None:
         """The event that is recorded when all blocks have begun."""
-        return self._attribute("launch_completion_event")
+        value: Event | None = self._attribute("launch_completion_event")
+        return value
 
     @property
     def attributes(self) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
-from cubind import driver
+from cubind import CudaError, InvalidValueError, NotSupportedError, driver
 
 from . import _native
 from ._extend import extend
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .config import LaunchConfig
+
+
+T = TypeVar("T")
 
 
 class Parameter(NamedTuple):
@@ -110,13 +113,11 @@ def _context_for(kernel: Kernel) -> Any:
 
 def _name_of(kernel: Kernel) -> str | None:
     """The name that the driver has for a kernel; None where it has none or is too old."""
-    from . import errors
-
     get = driver.cuFuncGetName if kernel.is_function else driver.cuKernelGetName
     try:
         with _context_for(kernel):
             name: str | None = get(kernel.handle)
-    except errors.CudaError:
+    except CudaError:
         return None
     return name
 
@@ -125,6 +126,8 @@ class _PerDevice:
     """What a kernel has on each device: that of the current one, `self[device]` of another."""
 
     __slots__ = ("_device", "_kernel")
+    _kernel: Kernel
+    _device: Device | None
 
     def __init__(self, kernel: Kernel, device: Device | None) -> None:
         object.__setattr__(self, "_kernel", kernel)
@@ -146,29 +149,33 @@ class _PerDevice:
         with device.context:
             try:
                 return function(*arguments)
-            except errors.CudaError as error:
+            except CudaError as error:
                 if error.code is None:
                     raise
                 asked = {"kernel": self._kernel.name, **named, "device": device.ordinal}
                 text = ", ".join(f"{name}={value}" for name, value in asked.items())
-                raise errors.from_status(error.code, error.function, text) from None
+                raise errors.from_status(error.code, error.function or "", text) from None
 
 
 def _attribute_name(name: str) -> str:
     return f"CU_FUNC_ATTRIBUTE_{name.upper()}"
 
 
-class _Attribute:
-    """One attribute of a kernel: an int, or a bool where it answers a question."""
+class _Attribute(Generic[T]):
+    """One attribute of a kernel: an int, a bool where it answers a question, or a member of an enum of the driver."""
 
-    def __init__(self, doc: str, kind: Callable[[int], Any] = int, *, settable: bool = False) -> None:
+    def __init__(self, kind: Callable[[int], T], doc: str, *, settable: bool = False) -> None:
         self.__doc__ = doc + ("  Settable." if settable else "")
         self.kind, self.settable = kind, settable
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, attributes: KernelAttributes | None, owner: type | None = None) -> Any:
+    @overload
+    def __get__(self, attributes: None, owner: type | None = None) -> _Attribute[T]: ...
+    @overload
+    def __get__(self, attributes: KernelAttributes, owner: type | None = None) -> T: ...
+    def __get__(self, attributes: KernelAttributes | None, owner: type | None = None) -> _Attribute[T] | T:
         return self if attributes is None else self.kind(attributes._get(self.name))
 
     def __set__(self, attributes: KernelAttributes, value: Any) -> None:
@@ -187,35 +194,36 @@ class KernelAttributes(_PerDevice):
 
     __slots__ = ()
 
-    max_threads_per_block = _Attribute("The most threads of a block.")
-    shared_size_bytes = _Attribute("Static shared memory of a block, in bytes.")
-    const_size_bytes = _Attribute("Constant memory that the program asked for, in bytes.")
-    local_size_bytes = _Attribute("Local memory of a thread, in bytes.")
-    num_regs = _Attribute("Registers of a thread.")
-    ptx_version = _Attribute("The PTX version that it was compiled for: 10 * major + minor.")
-    binary_version = _Attribute("The architecture that its machine code is for: 10 * major + minor.")
-    cache_mode_ca = _Attribute("Whether it was compiled to cache global loads in L1 by default.", bool)
+    max_threads_per_block = _Attribute(int, "The most threads of a block.")
+    shared_size_bytes = _Attribute(int, "Static shared memory of a block, in bytes.")
+    const_size_bytes = _Attribute(int, "Constant memory that the program asked for, in bytes.")
+    local_size_bytes = _Attribute(int, "Local memory of a thread, in bytes.")
+    num_regs = _Attribute(int, "Registers of a thread.")
+    ptx_version = _Attribute(int, "The PTX version that it was compiled for: 10 * major + minor.")
+    binary_version = _Attribute(int, "The architecture that its machine code is for: 10 * major + minor.")
+    cache_mode_ca = _Attribute(bool, "Whether it was compiled to cache global loads in L1 by default.")
     max_dynamic_shared_size_bytes = _Attribute(
+        int,
         "The most dynamic shared memory of a block, in bytes; more than 48 KB must be allowed here first.",
         settable=True,
     )
     preferred_shared_memory_carveout = _Attribute(
-        "The part of L1 wanted as shared memory, in percent; -1: the driver chooses.", settable=True
+        int, "The part of L1 wanted as shared memory, in percent; -1: the driver chooses.", settable=True
     )
-    cluster_size_must_be_set = _Attribute("Whether a launch must give a cluster size.", bool)
-    required_cluster_width = _Attribute("The cluster size required in x, in blocks; 0: none.", settable=True)
-    required_cluster_height = _Attribute("The cluster size required in y, in blocks; 0: none.", settable=True)
-    required_cluster_depth = _Attribute("The cluster size required in z, in blocks; 0: none.", settable=True)
+    cluster_size_must_be_set = _Attribute(bool, "Whether a launch must give a cluster size.")
+    required_cluster_width = _Attribute(int, "The cluster size required in x, in blocks; 0: none.", settable=True)
+    required_cluster_height = _Attribute(int, "The cluster size required in y, in blocks; 0: none.", settable=True)
+    required_cluster_depth = _Attribute(int, "The cluster size required in z, in blocks; 0: none.", settable=True)
     non_portable_cluster_size_allowed = _Attribute(
-        "Whether clusters may be larger than 8 blocks, which not every device can run.", bool, settable=True
+        bool, "Whether clusters may be larger than 8 blocks, which not every device can run.", settable=True
     )
     cluster_scheduling_policy_preference = _Attribute(
-        "How blocks of a cluster are spread: a `driver.CUclusterSchedulingPolicy`.",
         driver.CUclusterSchedulingPolicy,
+        "How blocks of a cluster are spread: a `driver.CUclusterSchedulingPolicy`.",
         settable=True,
     )
-    device_node_update_supported = _Attribute("Whether device code may update it as a node of a graph.", bool)
-    shared_memory_mode = _Attribute("What shared memory it may use.", driver.CUsharedMemoryMode)
+    device_node_update_supported = _Attribute(bool, "Whether device code may update it as a node of a graph.")
+    shared_memory_mode = _Attribute(driver.CUsharedMemoryMode, "What shared memory it may use.")
 
     def _get(self, name: str) -> int:
         attribute = getattr(driver.CUfunction_attribute, _attribute_name(name))
@@ -241,13 +249,11 @@ class KernelAttributes(_PerDevice):
 
     def keys(self) -> Iterator[str]:
         """The names of the attributes that this driver knows."""
-        from . import errors
-
         for name, value in vars(KernelAttributes).items():
             if isinstance(value, _Attribute):
                 try:
                     self._get(name)
-                except (errors.InvalidValueError, errors.NotSupportedError):  # newer than the driver
+                except (InvalidValueError, NotSupportedError):  # newer than the driver
                     continue
                 yield name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cubind import driver
+from cubind import CudaError, driver
 
 from . import _native, errors
 from ._extend import extend
@@ -37,11 +37,11 @@ class Launcher(_native.Launcher):
 _UNFIT = ("CUDA_ERROR_INVALID_VALUE", "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE")
 
 
-def _failed(status: int, function: str, stream: Stream, config: LaunchConfig, kernel: Kernel) -> errors.CudaError:
+def _failed(status: int, function: str, stream: Stream, config: LaunchConfig, kernel: Kernel) -> CudaError:
     """The error of a launch, with what the kernel allows where that is less than what was asked for."""
     said = [f"kernel={kernel.name}", f"grid={config.grid}", f"block={config.block}"]
     said += [f"shared_memory={config.shared_memory}", *(f"{name}={value}" for name, value in config._attributes)]
-    with suppress(errors.CudaError):  # where the context has failed: the status says so
+    with suppress(CudaError):  # where the context has failed: the status says so
         said += _why(config, kernel, stream) if driver.CUresult(status).name in _UNFIT else []
     return errors.from_status(status, function, ", ".join(said))
 
