@@ -104,13 +104,6 @@ static inline void end_packed(packed *p) {
     if (UNLIKELY(p->kept != NULL)) Py_DECREF(p->kept);
 }
 HIDDEN int pack_value(place *p, PyObject *o); /* values.c: whatever is not one of the common exact types */
-/* The ends of packing: bytes of a known size, an address, a number. */
-HIDDEN int put_bytes(place *p, PyObject *o, const void *from, size_t size);
-HIDDEN int put_pointer(place *p, PyObject *o, uint64_t pointer);
-HIDDEN int put_int(place *p, PyObject *o);
-HIDDEN int put_float(place *p, PyObject *o);
-HIDDEN int put_complex(place *p, PyObject *o);
-HIDDEN int put_buffer(place *p, buffer_object *b);
 /* Raises `class` with "kernel(): args[i] of n: " before the text; -1. */
 COLD HIDDEN int bad_argument(place *p, PyObject *class, const char *format, ...);
 HIDDEN int keep(place *p, PyObject *o);

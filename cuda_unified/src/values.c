@@ -8,6 +8,8 @@
 
 /* ---- putting ----------------------------------------------------------------------------------------------------------- */
 
+static int put_float(place *p, PyObject *o);
+
 static const char *kind_text(char kind) {
     switch (kind) {
     case POINTER: return "a pointer";
@@ -44,14 +46,14 @@ static inline int is_one_of(char kind, const char *kinds) {
     return kind == ANY || strchr(kinds, kind) != NULL;
 }
 
-int put_bytes(place *p, PyObject *o, const void *from, size_t size) {
+static int put_bytes(place *p, PyObject *o, const void *from, size_t size) {
     if (!p->size && size && size <= p->room) p->size = (uint32_t)size;
     if (UNLIKELY(size != p->size)) return unexpected(p, o, size);
     memcpy(p->to, from, size);
     return 0;
 }
 
-int put_pointer(place *p, PyObject *o, uint64_t pointer) {
+static int put_pointer(place *p, PyObject *o, uint64_t pointer) {
     if (UNLIKELY((p->size && p->size != 8) || !is_one_of(p->kind, "pius"))) return unexpected(p, o, 8);
     return put_bytes(p, o, &pointer, 8);
 }
@@ -70,7 +72,7 @@ static COLD int out_of_range(place *p, PyObject *o) {
 }
 
 /* `o` is an int, of whatever class.  Signed or unsigned, the kernel knows: both ranges are taken where its name does not tell. */
-int put_int(place *p, PyObject *o) {
+static int put_int(place *p, PyObject *o) {
     if (!p->size) return size_unknown(p, o);
     if (p->kind == FLOAT || p->kind == BRAIN) return put_float(p, o);
     if (p->size != 1 && p->size != 2 && p->size != 4 && p->size != 8) return unexpected(p, o, 0);
@@ -144,7 +146,7 @@ static int write_float(place *p, char *to, double v, uint32_t size) {
     return 0;
 }
 
-int put_float(place *p, PyObject *o) {
+static int put_float(place *p, PyObject *o) {
     if (!p->size) return size_unknown(p, o);
     if ((p->size != 2 && p->size != 4 && p->size != 8) || !is_one_of(p->kind, "fB")) return unexpected(p, o, 0);
     const double v = PyFloat_AsDouble(o); /* an int too large for that is an OverflowError */
@@ -156,7 +158,7 @@ int put_float(place *p, PyObject *o) {
     return write_float(p, p->to, v, p->size);
 }
 
-int put_complex(place *p, PyObject *o) {
+static int put_complex(place *p, PyObject *o) {
     if (!p->size) return size_unknown(p, o);
     if ((p->size != 8 && p->size != 16) || !is_one_of(p->kind, "s")) return unexpected(p, o, 0);
     const uint32_t half = p->size / 2;
@@ -182,15 +184,17 @@ static COLD int check_reach(place *p, PyObject *o, uint64_t pointer) {
     return failed ? -1 : 0;
 }
 
-int put_buffer(place *p, buffer_object *b) {
-    PyObject *o = (PyObject *)b;
-    if (!buffer_usable(b)) return -1;
-    if (!(b->flags & BY_DEVICE) && b->size)
-        return bad_argument(p, PyExc_ValueError, "this Buffer is host memory that no device can reach");
-    const int of_device = b->context && !(b->flags & (BY_HOST | IS_MANAGED | IS_PINNED));
-    if (of_device && b->size && b->context->device != p->stream->context->device && check_reach(p, o, b->pointer))
-        return -1;
-    return put_pointer(p, o, b->pointer);
+/* The memory of an object of this layer, by what it has: `size` 0 is no memory, which is anywhere. */
+static int put_memory(place *p, PyObject *o, uint64_t pointer, size_t size, const context_object *c, unsigned flags) {
+    if (size && !(flags & BY_DEVICE))
+        return bad_argument(p, PyExc_ValueError, "%R is host memory that no device can reach", o);
+    const int of_device = c && !(flags & (BY_HOST | IS_MANAGED | IS_PINNED));
+    if (of_device && size && c->device != p->stream->context->device && check_reach(p, o, pointer)) return -1;
+    return put_pointer(p, o, pointer);
+}
+
+static int put_buffer(place *p, buffer_object *b) {
+    return buffer_usable(b) ? put_memory(p, (PyObject *)b, b->pointer, b->size, b->context, b->flags) : -1;
 }
 
 /* ---- objects of other classes ------------------------------------------------------------------------------------------ */
