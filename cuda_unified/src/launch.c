@@ -24,7 +24,7 @@ typedef struct {
     stream_object *stream;   /* NULL: the current one, at each call */
     packed_block *packed;    /* NULL: arguments come with the call */
     PyObject *values, *kept; /* lists: the arguments, and what else has to live with each of them, or None */
-    uint32_t n_buffers;      /* how many of the values are buffers, which may be closed */
+    uint32_t closable;       /* how many of the values are memory that may be closed */
 } launcher_object;
 
 /* ---- one launch -------------------------------------------------------------------------------------------------------- */
@@ -117,17 +117,25 @@ static packed_block *block_copy(const packed_block *from) {
     return b;
 }
 
-static void count_buffers(launcher_object *l) {
-    l->n_buffers = 0;
-    for (Py_ssize_t i = 0; i < PyList_Size(l->values); i++) l->n_buffers += is_buffer(PyList_GetItem(l->values, i));
+/* Memory of this layer, which may be closed while the launcher keeps the object. */
+static inline int can_close(PyObject *o) {
+    return is_buffer(o);
+}
+static int is_usable(PyObject *o) {
+    return buffer_usable((buffer_object *)o);
 }
 
-static int buffers_usable(launcher_object *l) {
-    uint32_t left = l->n_buffers;
+static void count_closable(launcher_object *l) {
+    l->closable = 0;
+    for (Py_ssize_t i = 0; i < PyList_Size(l->values); i++) l->closable += can_close(PyList_GetItem(l->values, i));
+}
+
+static int values_usable(launcher_object *l) {
+    uint32_t left = l->closable;
     for (Py_ssize_t i = 0; left && i < PyList_Size(l->values); i++) {
         PyObject *o = PyList_GetItem(l->values, i);
-        if (!is_buffer(o)) continue;
-        if (!buffer_usable((buffer_object *)o)) return 0;
+        if (!can_close(o)) continue;
+        if (!is_usable(o)) return 0;
         left--;
     }
     return 1;
@@ -163,7 +171,7 @@ static int pack_all(launcher_object *l, stream_object *s, arguments a, Py_ssize_
         if (kept) PyList_SetItem(l->kept, i, kept);
         if (failed) return -1;
     }
-    count_buffers(l);
+    count_closable(l);
     return 0;
 }
 
@@ -204,7 +212,7 @@ static PyObject *set(PyObject *self, arguments a, Py_ssize_t n) {
     }
     PyList_SetItem(l->values, (Py_ssize_t)i, Py_NewRef(a[1]));
     PyList_SetItem(l->kept, (Py_ssize_t)i, kept ? kept : Py_NewRef(Py_None));
-    count_buffers(l);
+    count_closable(l);
     Py_RETURN_NONE;
 }
 
@@ -212,7 +220,7 @@ static PyObject *set(PyObject *self, arguments a, Py_ssize_t n) {
 
 static PyObject *run_packed(launcher_object *l, stream_object *s) {
     packed_block *b = l->packed;
-    if (!stream_usable(s) || (l->n_buffers && !buffers_usable(l))) return NULL;
+    if (!stream_usable(s) || (l->closable && !values_usable(l))) return NULL;
     b->users++;
     PyObject *result = run(s, l->config, l->kernel, b->pointers);
     block_drop(b);
