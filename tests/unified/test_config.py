@@ -144,28 +144,54 @@ def attribute(config: cu.LaunchConfig, number: Any) -> Any:
     return one.value
 
 
-def test_the_bytes_of_each_attribute(device: Any) -> None:
-    event = device.event(timing=False)
+def made(**named: Any) -> cu.LaunchConfig:
+    return cu.LaunchConfig(8, 32, **named)
 
-    def made(**named: Any) -> cu.LaunchConfig:
-        return cu.LaunchConfig(8, 32, **named)
 
+SPREAD = driver.CUclusterSchedulingPolicy.CU_CLUSTER_SCHEDULING_POLICY_SPREAD
+NUMBERS = [
+    ("cooperative", True, "COOPERATIVE", "cooperative", 1),
+    ("priority", -3, "PRIORITY", "priority", -3),
+    ("priority", 0, "PRIORITY", "priority", 0),
+    ("programmatic_dependent", True, "PROGRAMMATIC_STREAM_SERIALIZATION", "programmaticStreamSerializationAllowed", 1),
+    ("memory_sync_domain", "remote", "MEM_SYNC_DOMAIN", "memSyncDomain", 1),
+    ("shared_memory_carveout", 0, "PREFERRED_SHARED_MEMORY_CARVEOUT", "sharedMemCarveout", 0),
+    ("nvlink_centric_scheduling", True, "NVLINK_UTIL_CENTRIC_SCHEDULING", "nvlinkUtilCentricScheduling", 1),
+    ("portable_cluster_size_mode", "require_portable", "PORTABLE_CLUSTER_SIZE_MODE", "portableClusterSizeMode", 1),
+    ("shared_memory_mode", "allow_non_portable", "SHARED_MEMORY_MODE", "sharedMemoryMode", 2),
+    ("cluster_scheduling_policy", SPREAD, "CLUSTER_SCHEDULING_POLICY_PREFERENCE", "clusterSchedulingPolicyPreference", 1),
+    ("cluster_scheduling_policy", "load_balancing", "CLUSTER_SCHEDULING_POLICY_PREFERENCE",
+     "clusterSchedulingPolicyPreference", 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "given", "number", "field", "want"), NUMBERS)
+def test_attributes_that_are_a_number(name: str, given: Any, number: str, field: str, want: int) -> None:
+    assert getattr(attribute(made(**{name: given}), getattr(ID, f"CU_LAUNCH_ATTRIBUTE_{number}")), field) == want
+
+
+def test_attributes_of_clusters_and_domains() -> None:
     value = attribute(made(cluster=(4,)), ID.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
     assert (value.clusterDim.x, value.clusterDim.y, value.clusterDim.z) == (4, 1, 1)
-    assert attribute(made(cooperative=True), ID.CU_LAUNCH_ATTRIBUTE_COOPERATIVE).cooperative == 1
-    assert attribute(made(priority=-3), ID.CU_LAUNCH_ATTRIBUTE_PRIORITY).priority == -3
-    assert attribute(made(priority=0), ID.CU_LAUNCH_ATTRIBUTE_PRIORITY).priority == 0
-    value = attribute(made(programmatic_dependent=True), ID.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION)
-    assert value.programmaticStreamSerializationAllowed == 1
+    both = attribute(made(memory_sync_domain_map=(1, 3)), ID.CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP).memSyncDomainMap
+    assert (both.default_, both.remote) == (1, 3)
+    cluster, preferred = attributes_of(made(cluster=2, preferred_cluster=4))
+    assert cluster["id"] == ID.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+    assert preferred["id"] == ID.CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION
+    assert (cluster["value"].clusterDim.x, preferred["value"].preferredClusterDim.x) == (2, 4)
+
+
+def test_the_attribute_of_an_access_policy() -> None:
     policy = cu.AccessPolicy((4096, 640), 0.25, "streaming", "normal")
-    window = attribute(made(access_policy=policy), ID.CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW).accessPolicyWindow
-    assert (window.base_ptr, window.num_bytes, window.hitRatio, window.hitProp, window.missProp) == (
-        4096,
-        640,
-        0.25,
-        1,
-        0,
-    )
+    config = made(access_policy=policy)
+    window = attribute(config, ID.CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW).accessPolicyWindow
+    assert (window.base_ptr, window.num_bytes, window.hitRatio) == (4096, 640, 0.25)
+    assert (window.hitProp, window.missProp) == (1, 0)
+    assert config.access_policy == policy
+
+
+def test_attributes_that_are_events(device: Any) -> None:
+    event = device.event(timing=False)
     value = attribute(made(programmatic_event=event), ID.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT).programmaticEvent
     assert (int(value.event), value.flags, value.triggerAtBlockStart) == (event.address, 0, 0)
     config = made(programmatic_event=(event, True))
@@ -173,32 +199,6 @@ def test_the_bytes_of_each_attribute(device: Any) -> None:
     assert (value.triggerAtBlockStart, config.programmatic_event) == (1, (event, True))
     value = attribute(made(launch_completion_event=event), ID.CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT)
     assert int(value.launchCompletionEvent.event) == event.address
-    for named, number, field, want in (
-        ({"memory_sync_domain": "remote"}, "MEM_SYNC_DOMAIN", "memSyncDomain", 1),
-        ({"shared_memory_carveout": 0}, "PREFERRED_SHARED_MEMORY_CARVEOUT", "sharedMemCarveout", 0),
-        ({"nvlink_centric_scheduling": True}, "NVLINK_UTIL_CENTRIC_SCHEDULING", "nvlinkUtilCentricScheduling", 1),
-        (
-            {"portable_cluster_size_mode": "require_portable"},
-            "PORTABLE_CLUSTER_SIZE_MODE",
-            "portableClusterSizeMode",
-            1,
-        ),
-        ({"shared_memory_mode": "allow_non_portable"}, "SHARED_MEMORY_MODE", "sharedMemoryMode", 2),
-        (
-            {"cluster_scheduling_policy": driver.CUclusterSchedulingPolicy.CU_CLUSTER_SCHEDULING_POLICY_SPREAD},
-            "CLUSTER_SCHEDULING_POLICY_PREFERENCE",
-            "clusterSchedulingPolicyPreference",
-            1,
-        ),
-    ):
-        value = attribute(made(**named), getattr(ID, f"CU_LAUNCH_ATTRIBUTE_{number}"))
-        assert getattr(value, field) == want
-    both = attribute(made(memory_sync_domain_map=(1, 3)), ID.CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP).memSyncDomainMap
-    assert (both.default_, both.remote) == (1, 3)
-    config = made(cluster=2, preferred_cluster=4)
-    assert [a["id"] for a in attributes_of(config)] == [
-        ID.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, ID.CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION,
-    ]  # fmt: skip
 
 
 def attributes_of(config: cu.LaunchConfig) -> list[dict[str, Any]]:
