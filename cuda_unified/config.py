@@ -134,11 +134,8 @@ class LaunchConfig(_native.LaunchConfig):
 
     def replace(self, **changes: Any) -> LaunchConfig:
         """The same configuration but for what is given."""
-        same = {"grid": self.grid, "block": self.block, "shared_memory": self.shared_memory, **self._attributes_dict()}
+        same = {"grid": self.grid, "block": self.block, "shared_memory": self.shared_memory, **self.attributes}
         return LaunchConfig(**{**same, **changes})
-
-    def _attributes_dict(self) -> dict[str, Any]:
-        return dict(self._attributes)
 
     def record(self, stream: Stream | None = None) -> Any:
         """The `driver.CUlaunchConfig` of a launch on `stream`."""

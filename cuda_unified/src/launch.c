@@ -210,8 +210,9 @@ static PyObject *set(PyObject *self, arguments a, Py_ssize_t n) {
         memcpy(before->block, changed->block, changed->size);
         block_drop(changed);
     }
-    PyList_SetItem(l->values, (Py_ssize_t)i, Py_NewRef(a[1]));
-    PyList_SetItem(l->kept, (Py_ssize_t)i, kept ? kept : Py_NewRef(Py_None));
+    failed = PyList_SetItem(l->values, (Py_ssize_t)i, Py_NewRef(a[1])) |
+             PyList_SetItem(l->kept, (Py_ssize_t)i, kept ? kept : Py_NewRef(Py_None));
+    if (failed) return NULL; /* the garbage collector has emptied them */
     count_closable(l);
     Py_RETURN_NONE;
 }
@@ -291,8 +292,26 @@ PyObject *kernel_item(PyObject *k, PyObject *key) {
     return (PyObject *)launcher_new((kernel_object *)k, c, s);
 }
 
+static int launcher_traverse(PyObject *self, visitproc visit, void *arg) {
+    launcher_object *l = (launcher_object *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT((PyObject *)l->kernel);
+    Py_VISIT(l->values);
+    Py_VISIT(l->kept);
+    return 0;
+}
+
+/* The lists alone can be part of a cycle that ends here: they are emptied, and the launcher stays what it is. */
+static int launcher_clear(PyObject *self) {
+    launcher_object *l = (launcher_object *)self;
+    if (l->values) PyList_SetSlice(l->values, 0, PyList_Size(l->values), NULL);
+    if (l->kept) PyList_SetSlice(l->kept, 0, PyList_Size(l->kept), NULL);
+    return 0;
+}
+
 static void launcher_dealloc(PyObject *self) {
     launcher_object *l = (launcher_object *)self;
+    PyObject_GC_UnTrack(self);
     if (l->weakrefs) PyObject_ClearWeakRefs(self);
     block_drop(l->packed);
     Py_XDECREF((PyObject *)l->kernel);
@@ -345,12 +364,15 @@ static PyObject *call_slowly(PyObject *self, PyObject *args, PyObject *kwargs) {
 }
 
 static PyType_Slot slots[] = {
-    {Py_tp_dealloc, launcher_dealloc}, {Py_tp_methods, methods},  {Py_tp_members, members},
-    {Py_tp_getset, getters},           {Py_tp_call, call_slowly}, {0, NULL},
+    {Py_tp_dealloc, launcher_dealloc}, {Py_tp_traverse, launcher_traverse},
+    {Py_tp_clear, launcher_clear},     {Py_tp_methods, methods},
+    {Py_tp_members, members},          {Py_tp_getset, getters},
+    {Py_tp_call, call_slowly},         {0, NULL},
 };
-static PyType_Spec spec = {
-    "cuda_unified._native.Launcher", sizeof(launcher_object), 0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION | HAVE_VECTORCALL, slots};
+static PyType_Spec spec = {"cuda_unified._native.Launcher", sizeof(launcher_object), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+                               HAVE_VECTORCALL | Py_TPFLAGS_HAVE_GC,
+                           slots};
 static PyMethodDef functions[] = {
     {"launch", FAST(launch), METH_FASTCALL,
      "launch(stream, config, kernel, *args)\n--\n\n"

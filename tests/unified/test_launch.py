@@ -187,6 +187,21 @@ def test_what_a_launcher_keeps_alive(library: Library, stream: Any, device: Any)
     assert gone() is None
 
 
+def test_a_launcher_in_a_cycle_is_collected(library: Library, stream: Any) -> None:
+    class Number:
+        launcher: Any = None
+
+        def __index__(self) -> int:
+            return 0
+
+    number = Number()
+    number.launcher = library["three"].bind(stream, ONE, None, number, 1.5)
+    alive = weakref.ref(number)
+    del number
+    gc.collect()
+    assert alive() is None
+
+
 def test_a_launch_leaks_no_references(library: Library, stream: Any, out: Memory) -> None:
     kernel, value = library["three"], 1234.5
     things = (kernel, stream, ONE, out.buffer, value)
