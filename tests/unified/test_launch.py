@@ -102,6 +102,24 @@ def test_a_kernel_without_parameters(library: Library, stream: Any) -> None:
     stream.sync()
 
 
+def test_launches_are_captured(library: Library, stream: Any, device: Any, out: Memory) -> None:
+    bound = library["three"].bind(stream, ONE, out.buffer, 1, 2.5)
+    with device:
+        driver.cuStreamBeginCapture(stream.handle, driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
+        cu.launch(stream, ONE, library["three"], out.buffer, 0, 1.5)
+        bound()
+        with pytest.raises(TypeError, match="takes 3 arguments"):
+            cu.launch(stream, ONE, library["three"], out.buffer)  # does no harm to the capture
+        graph = driver.cuStreamEndCapture(stream.handle)
+        bound.set(2, 9.5)  # what was captured stays
+        assert floats(out, 2) == (0, 0)
+        executable = driver.cuGraphInstantiate(graph, 0)
+        driver.cuGraphLaunch(executable, stream.handle)
+        assert floats(out, 2) == (1.5, 2.5)
+        driver.cuGraphExecDestroy(executable)
+        driver.cuGraphDestroy(graph)
+
+
 def test_calls_that_are_not_launches(library: Library, stream: Any) -> None:
     three = library["three"]
     for call, text in (
