@@ -40,6 +40,10 @@ def test_a_stream_of_another_context(library: Library, device: Any) -> None:
     cu.launch(default, ONE, library["three"], pointer, 3, 4.5)
     stream.sync()
     default.sync()
+    with device:
+        function = cu.Kernel.from_handle(driver.cuKernelGetFunction(library["nothing"].handle), owner=library)
+    with pytest.raises(cu.CudaError, match="a CUfunction is of one context"):
+        cu.launch(stream, ONE, function)
     assert driver.cuCtxGetCurrent() == before
     room = bytearray(16)
     with context:
