@@ -34,11 +34,9 @@ cudaError_t end_device();
 template <class Body> cudaError_t guarded(Body &&body) noexcept {
     try {
         return body();
-    } catch (const std::bad_alloc &) {
-        return cudaErrorMemoryAllocation;
-    } catch (const std::system_error &) { return cudaErrorOperatingSystem; } catch (...) {
-        return cudaErrorUnknown;
-    }
+    } catch (const std::bad_alloc &) { return cudaErrorMemoryAllocation; } catch (const std::system_error &) {
+        return cudaErrorOperatingSystem;
+    } catch (...) { return cudaErrorUnknown; }
 }
 
 // body() once the driver is there; no context is made.
@@ -65,5 +63,5 @@ inline CUstream stream_of(cudaStream_t stream) {
 } // namespace cpu_device
 
 // CALL of the variant for the thread's own default stream where that is meant.
-#define CALL_HERE(name, ...)                                                                                           \
+#define CALL_HERE(name, ...) \
     (cpu_device::PerThreadStream::active() ? CALL(name##_ptds, __VA_ARGS__) : CALL(name, __VA_ARGS__))

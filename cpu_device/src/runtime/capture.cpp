@@ -43,13 +43,12 @@ cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatu
 cudaError_t cudaStreamUpdateCaptureDependencies(cudaStream_t stream, cudaGraphNode_t *dependencies,
                                                 const cudaGraphEdgeData *edges, size_t n, unsigned flags) {
     return in_context([&] {
-        return CALL(cuStreamUpdateCaptureDependencies_v2, stream_of(stream), dependencies,
-                    same<CUgraphEdgeData>(edges), n, flags);
+        return CALL(cuStreamUpdateCaptureDependencies_v2, stream_of(stream), dependencies, same<CUgraphEdgeData>(edges),
+                    n, flags);
     });
 }
 
 cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode *mode) {
-    return call(
-        [&] { return CALL(cuThreadExchangeStreamCaptureMode, reinterpret_cast<CUstreamCaptureMode *>(mode)); });
+    return call([&] { return CALL(cuThreadExchangeStreamCaptureMode, reinterpret_cast<CUstreamCaptureMode *>(mode)); });
 }
 }

@@ -8,10 +8,14 @@ namespace {
 
 void fill_rows(CUDA_MEMCPY2D &p, void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
                size_t height) {
-    if (p.dstMemoryType == CU_MEMORYTYPE_HOST) p.dstHost = to;
-    else p.dstDevice = address(to);
-    if (p.srcMemoryType == CU_MEMORYTYPE_HOST) p.srcHost = from;
-    else p.srcDevice = address(from);
+    if (p.dstMemoryType == CU_MEMORYTYPE_HOST)
+        p.dstHost = to;
+    else
+        p.dstDevice = address(to);
+    if (p.srcMemoryType == CU_MEMORYTYPE_HOST)
+        p.srcHost = from;
+    else
+        p.srcDevice = address(from);
     p.dstPitch = to_pitch;
     p.srcPitch = from_pitch;
     p.WidthInBytes = width;
@@ -158,8 +162,7 @@ cudaError_t cudaMemcpy3D(const cudaMemcpy3DParms *params) {
 }
 
 cudaError_t cudaMemcpy3DAsync(const cudaMemcpy3DParms *params, cudaStream_t stream) {
-    return slices(params,
-                  [&](const CUDA_MEMCPY3D &box) { return CALL(cuMemcpy3DAsync_v2, &box, stream_of(stream)); });
+    return slices(params, [&](const CUDA_MEMCPY3D &box) { return CALL(cuMemcpy3DAsync_v2, &box, stream_of(stream)); });
 }
 
 cudaError_t cudaMemcpyPeer(void *to, int to_device, const void *from, int from_device, size_t size) {
@@ -180,8 +183,7 @@ cudaError_t cudaMemcpy3DPeer(const cudaMemcpy3DPeerParms *params) {
 }
 
 cudaError_t cudaMemcpy3DPeerAsync(const cudaMemcpy3DPeerParms *params, cudaStream_t stream) {
-    return slices_between(params, [&](const CUDA_MEMCPY3D_PEER &box) {
-        return CALL(cuMemcpy3DPeerAsync, &box, stream_of(stream));
-    });
+    return slices_between(
+        params, [&](const CUDA_MEMCPY3D_PEER &box) { return CALL(cuMemcpy3DPeerAsync, &box, stream_of(stream)); });
 }
 }

@@ -72,8 +72,10 @@ cudaError_t read_params(const cudaMemcpy3DParms &p, CUDA_MEMCPY3D &out) {
         out.dstMemoryType = CU_MEMORYTYPE_ARRAY;
         out.dstArray = reinterpret_cast<CUarray>(to.array);
     } else {
-        if (out.dstMemoryType == CU_MEMORYTYPE_HOST) out.dstHost = p.dstPtr.ptr;
-        else out.dstDevice = address(p.dstPtr.ptr);
+        if (out.dstMemoryType == CU_MEMORYTYPE_HOST)
+            out.dstHost = p.dstPtr.ptr;
+        else
+            out.dstDevice = address(p.dstPtr.ptr);
         out.dstPitch = p.dstPtr.pitch;
         out.dstHeight = p.dstPtr.ysize;
     }
@@ -81,13 +83,16 @@ cudaError_t read_params(const cudaMemcpy3DParms &p, CUDA_MEMCPY3D &out) {
         out.srcMemoryType = CU_MEMORYTYPE_ARRAY;
         out.srcArray = reinterpret_cast<CUarray>(from.array);
     } else {
-        if (out.srcMemoryType == CU_MEMORYTYPE_HOST) out.srcHost = p.srcPtr.ptr;
-        else out.srcDevice = address(p.srcPtr.ptr);
+        if (out.srcMemoryType == CU_MEMORYTYPE_HOST)
+            out.srcHost = p.srcPtr.ptr;
+        else
+            out.srcDevice = address(p.srcPtr.ptr);
         out.srcPitch = p.srcPtr.pitch;
         out.srcHeight = p.srcPtr.ysize;
     }
     const bool rows = out.Height > 1 || out.Depth > 1;
-    if (rows && ((!to.array && p.dstPtr.pitch < out.WidthInBytes) || (!from.array && p.srcPtr.pitch < out.WidthInBytes)))
+    if (rows &&
+        ((!to.array && p.dstPtr.pitch < out.WidthInBytes) || (!from.array && p.srcPtr.pitch < out.WidthInBytes)))
         return cudaErrorInvalidPitchValue;
     return cudaSuccess;
 }
@@ -103,8 +108,7 @@ cudaError_t write_params(const CUDA_MEMCPY3D &p, cudaMemcpy3DParms &out) {
         if (const cudaError_t status = element_size(out.dstArray, to)) return status;
     if (from_array)
         if (const cudaError_t status = element_size(out.srcArray, from)) return status;
-    if (!to_array)
-        out.dstPtr = {to_host ? p.dstHost : pointer(p.dstDevice), p.dstPitch, p.dstPitch, p.dstHeight};
+    if (!to_array) out.dstPtr = {to_host ? p.dstHost : pointer(p.dstDevice), p.dstPitch, p.dstPitch, p.dstHeight};
     if (!from_array)
         out.srcPtr = {from_host ? const_cast<void *>(p.srcHost) : pointer(p.srcDevice), p.srcPitch, p.srcPitch,
                       p.srcHeight};

@@ -61,9 +61,8 @@ cudaError_t cudaDeviceGetHostAtomicCapabilities(unsigned *capabilities, const cu
 }
 
 cudaError_t cudaDeviceCanAccessPeer(int *can, int device, int peer) {
-    return on_device(device, [&](int d) {
-        return on_device(peer, [&](int p) { return CALL(cuDeviceCanAccessPeer, can, d, p); });
-    });
+    return on_device(
+        device, [&](int d) { return on_device(peer, [&](int p) { return CALL(cuDeviceCanAccessPeer, can, d, p); }); });
 }
 
 cudaError_t cudaDeviceGetP2PAttribute(int *value, cudaDeviceP2PAttr attribute, int from, int to) {

@@ -29,10 +29,10 @@ inline void *pointer(CUdeviceptr address) {
 } // namespace cpu_device
 
 // DRIVER(cuMemFree_v2)(...): a call; the function is looked up once.
-#define DRIVER(name)                                                                                                   \
-    ([]() {                                                                                                            \
-        static auto *const found = cpu_device::driver_function<decltype(name)>(#name);                                 \
-        return found;                                                                                                  \
+#define DRIVER(name)                                                                   \
+    ([]() {                                                                            \
+        static auto *const found = cpu_device::driver_function<decltype(name)>(#name); \
+        return found;                                                                  \
     }())
 
 // The same with the status as the runtime calls it.

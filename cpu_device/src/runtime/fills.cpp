@@ -34,14 +34,12 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t size, cudaStream_t s
 }
 
 cudaError_t cudaMemset2D(void *memory, size_t pitch, int value, size_t width, size_t height) {
-    return in_context(
-        [&] { return CALL_HERE(cuMemsetD2D8_v2, address(memory), pitch, byte(value), width, height); });
+    return in_context([&] { return CALL_HERE(cuMemsetD2D8_v2, address(memory), pitch, byte(value), width, height); });
 }
 
 cudaError_t cudaMemset2DAsync(void *memory, size_t pitch, int value, size_t width, size_t height, cudaStream_t stream) {
-    return in_context([&] {
-        return CALL(cuMemsetD2D8Async, address(memory), pitch, byte(value), width, height, stream_of(stream));
-    });
+    return in_context(
+        [&] { return CALL(cuMemsetD2D8Async, address(memory), pitch, byte(value), width, height, stream_of(stream)); });
 }
 
 cudaError_t cudaMemset3D(cudaPitchedPtr memory, int value, cudaExtent extent) {

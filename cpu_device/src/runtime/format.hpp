@@ -21,9 +21,7 @@ inline bool read_format(const cudaChannelFormatDesc &desc, CUarray_format &forma
     case cudaChannelFormatKindUnsigned:
         format = static_cast<CUarray_format>(CU_AD_FORMAT_UNSIGNED_INT8 + size);
         return true;
-    case cudaChannelFormatKindFloat:
-        format = size == 1 ? CU_AD_FORMAT_HALF : CU_AD_FORMAT_FLOAT;
-        return size > 0;
+    case cudaChannelFormatKindFloat: format = size == 1 ? CU_AD_FORMAT_HALF : CU_AD_FORMAT_FLOAT; return size > 0;
     default: return false;
     }
 }
@@ -31,7 +29,8 @@ inline bool read_format(const cudaChannelFormatDesc &desc, CUarray_format &forma
 inline cudaChannelFormatDesc write_format(CUarray_format format, unsigned channels) {
     const int number = static_cast<int>(format);
     const bool real = number == CU_AD_FORMAT_HALF || number == CU_AD_FORMAT_FLOAT, is_signed = number >= 8 && !real;
-    const int bits = real ? number : 8 << (number - (is_signed ? CU_AD_FORMAT_SIGNED_INT8 : CU_AD_FORMAT_UNSIGNED_INT8));
+    const int bits =
+        real ? number : 8 << (number - (is_signed ? CU_AD_FORMAT_SIGNED_INT8 : CU_AD_FORMAT_UNSIGNED_INT8));
     auto at = [&](unsigned i) { return i < channels ? bits : 0; };
     return {at(0), at(1), at(2), at(3),
             real        ? cudaChannelFormatKindFloat

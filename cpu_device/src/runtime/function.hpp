@@ -8,4 +8,7 @@ namespace cpu_device {
 // The function of the current context.
 cudaError_t function_of(const void *kernel, CUfunction *function);
 
+// What the program called such a function by; the function itself where it did not.
+const void *name_of(CUfunction function);
+
 } // namespace cpu_device

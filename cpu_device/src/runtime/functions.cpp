@@ -5,18 +5,48 @@
 #include "registration.hpp"
 
 #include <cstring>
+#include <map>
+#include <mutex>
 
 namespace cpu_device {
+
+namespace {
+
+// The names by which a program knows functions: a node of a graph tells its kernel by the name that it was given.
+struct Names {
+    std::mutex lock;
+    std::map<CUfunction, const void *> of;
+};
+
+Names &names() {
+    static auto &made = *new Names;
+    return made;
+}
+
+cudaError_t named(cudaError_t status, CUfunction function, const void *kernel) {
+    if (status != cudaSuccess) return status;
+    std::lock_guard<std::mutex> guard(names().lock);
+    names().of[function] = kernel;
+    return status;
+}
+
+} // namespace
+
+const void *name_of(CUfunction function) {
+    std::lock_guard<std::mutex> guard(names().lock);
+    const auto found = names().of.find(function);
+    return found == names().of.end() ? function : found->second;
+}
 
 cudaError_t function_of(const void *kernel, CUfunction *function) {
     size_t parameters = 0;
     CUkernel found = nullptr;
     cudaError_t status = registered_kernel(kernel, &found);
-    if (status == cudaSuccess) return CALL(cuKernelGetFunction, function, found);
+    if (status == cudaSuccess) return named(CALL(cuKernelGetFunction, function, found), *function, kernel);
     if (status != cudaErrorInvalidDeviceFunction) return status;
     const auto handle = reinterpret_cast<uint64_t>(kernel);
     status = CALL(cuKernelGetFunction, function, reinterpret_cast<CUkernel>(handle));
-    if (status != cudaErrorInvalidResourceHandle) return status;
+    if (status != cudaErrorInvalidResourceHandle) return named(status, *function, kernel);
     *function = reinterpret_cast<CUfunction>(handle);
     status = CALL(cuFuncGetParamCount, *function, &parameters);
     return status == cudaErrorInvalidResourceHandle ? cudaErrorInvalidDeviceFunction : status;
@@ -104,8 +134,8 @@ cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute name, int
 }
 
 cudaError_t cudaFuncSetCacheConfig(const void *kernel, cudaFuncCache config) {
-    return on_function(
-        kernel, [&](CUfunction f) { return CALL(cuFuncSetCacheConfig, f, static_cast<CUfunc_cache>(config)); });
+    return on_function(kernel,
+                       [&](CUfunction f) { return CALL(cuFuncSetCacheConfig, f, static_cast<CUfunc_cache>(config)); });
 }
 
 cudaError_t cudaFuncSetSharedMemConfig(const void *kernel, cudaSharedMemConfig config) {

@@ -142,9 +142,8 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *blocks, 
 }
 
 cudaError_t cudaOccupancyAvailableDynamicSMemPerBlock(size_t *size, const void *kernel, int blocks, int threads) {
-    return on_function(kernel, [&](CUfunction f) {
-        return CALL(cuOccupancyAvailableDynamicSMemPerBlock, size, f, blocks, threads);
-    });
+    return on_function(
+        kernel, [&](CUfunction f) { return CALL(cuOccupancyAvailableDynamicSMemPerBlock, size, f, blocks, threads); });
 }
 
 cudaError_t cudaOccupancyMaxPotentialClusterSize(int *size, const void *kernel, const cudaLaunchConfig_t *config) {

@@ -19,9 +19,8 @@ template <class To, class From> To same_value(const From &record) {
     return *same<To>(&record);
 }
 
-#define SAME_FIELD(ours, field, theirs, other)                                                                         \
-    static_assert(offsetof(ours, field) == offsetof(theirs, other) &&                                                  \
-                  sizeof(ours::field) == sizeof(theirs::other))
+#define SAME_FIELD(ours, field, theirs, other) \
+    static_assert(offsetof(ours, field) == offsetof(theirs, other) && sizeof(ours::field) == sizeof(theirs::other))
 SAME_FIELD(cudaMemLocation, type, CUmemLocation, type);
 SAME_FIELD(cudaMemLocation, id, CUmemLocation, id);
 SAME_FIELD(cudaMemPoolProps, allocType, CUmemPoolProps, allocType);

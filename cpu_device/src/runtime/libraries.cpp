@@ -29,8 +29,8 @@ template <class Body> cudaError_t find(void **out, Body &&body) {
 
 extern "C" {
 
-cudaError_t cudaLibraryLoadData(cudaLibrary_t *out, const void *code, cudaJitOption *jit, void **jit_values,
-                                unsigned n, cudaLibraryOption *options, void **values, unsigned n_options) {
+cudaError_t cudaLibraryLoadData(cudaLibrary_t *out, const void *code, cudaJitOption *jit, void **jit_values, unsigned n,
+                                cudaLibraryOption *options, void **values, unsigned n_options) {
     return load(DRIVER(cuLibraryLoadData), out, code, jit, jit_values, n, options, values, n_options);
 }
 

@@ -22,9 +22,8 @@ cudaError_t allocate_rows(void **out, size_t *pitch, size_t width, size_t height
     constexpr unsigned kElement = 4;
     if (!out || !pitch) return record(cudaErrorInvalidValue);
     *pitch = 0;
-    return allocate(out, width && height, [&](CUdeviceptr &made) {
-        return CALL(cuMemAllocPitch_v2, &made, pitch, width, height, kElement);
-    });
+    return allocate(out, width && height,
+                    [&](CUdeviceptr &made) { return CALL(cuMemAllocPitch_v2, &made, pitch, width, height, kElement); });
 }
 
 cudaError_t allocate_host(void **out, size_t size, unsigned flags) {

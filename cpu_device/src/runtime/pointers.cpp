@@ -21,7 +21,7 @@ cudaError_t describe(cudaPointerAttributes &out, CUdeviceptr at) {
     const cudaError_t status = CALL(cuPointerGetAttributes, 5, names, values, at);
     if (status != cudaSuccess) return status;
     std::memset(&out, 0, sizeof out);
-    out.type = managed                       ? cudaMemoryTypeManaged
+    out.type = managed                        ? cudaMemoryTypeManaged
                : type == CU_MEMORYTYPE_HOST   ? cudaMemoryTypeHost
                : type == CU_MEMORYTYPE_DEVICE ? cudaMemoryTypeDevice
                                               : cudaMemoryTypeUnregistered;

@@ -47,7 +47,8 @@ cudaError_t cudaDeviceSetMemPool(int device, cudaMemPool_t pool) {
 
 cudaError_t cudaMemGetDefaultMemPool(cudaMemPool_t *pool, cudaMemLocation *location, cudaMemAllocationType type) {
     return call([&] {
-        return CALL(cuMemGetDefaultMemPool, pool, same<CUmemLocation>(location), static_cast<CUmemAllocationType>(type));
+        return CALL(cuMemGetDefaultMemPool, pool, same<CUmemLocation>(location),
+                    static_cast<CUmemAllocationType>(type));
     });
 }
 

@@ -16,11 +16,9 @@ struct Row {
     void (*put)(Properties &, int);
 };
 
-#define ROW(attribute, field)                                                                                          \
-    {                                                                                                                  \
-        CU_DEVICE_ATTRIBUTE_##attribute,                                                                               \
-            [](Properties &p, int value) { p.field = static_cast<std::decay_t<decltype(p.field)>>(value); }            \
-    }
+#define ROW(attribute, field)         \
+    {CU_DEVICE_ATTRIBUTE_##attribute, \
+     [](Properties &p, int value) { p.field = static_cast<std::decay_t<decltype(p.field)>>(value); }}
 
 const Row kCompute[] = {
     ROW(COMPUTE_CAPABILITY_MAJOR, major),

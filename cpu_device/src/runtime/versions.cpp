@@ -12,9 +12,9 @@ cudaError_t entry_point(const char *symbol, void **out, unsigned version, unsign
     const bool own = flags == cudaEnableDefault && PerThreadStream::active();
     if (!symbol || !out || version > static_cast<unsigned>(CUDART_VERSION)) return cudaErrorInvalidValue;
     *out = nullptr;
-    const cudaError_t status = CALL(cuGetProcAddress_v2, symbol, out, static_cast<int>(version),
-                                    own ? static_cast<unsigned long long>(cudaEnablePerThreadDefaultStream) : flags,
-                                    &found);
+    const cudaError_t status =
+        CALL(cuGetProcAddress_v2, symbol, out, static_cast<int>(version),
+             own ? static_cast<unsigned long long>(cudaEnablePerThreadDefaultStream) : flags, &found);
     if (status != cudaSuccess && status != cudaErrorSymbolNotFound) return status;
     if (result) *result = static_cast<cudaDriverEntryPointQueryResult>(static_cast<int>(found));
     return cudaSuccess;
@@ -43,8 +43,8 @@ cudaError_t cudaGetDriverEntryPoint(const char *symbol, void **out, unsigned lon
     return record(guarded([&] { return entry_point(symbol, out, CUDART_VERSION, flags, result); }));
 }
 
-cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **out, unsigned version,
-                                             unsigned long long flags, cudaDriverEntryPointQueryResult *result) {
+cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **out, unsigned version, unsigned long long flags,
+                                             cudaDriverEntryPointQueryResult *result) {
     return record(guarded([&] { return entry_point(symbol, out, version, flags, result); }));
 }
 
