@@ -71,7 +71,6 @@ cudaError_t get_to_know(CUcontext context) {
     } else if (const cudaError_t status = CALL(cuCtxGetDevice, &device)) {
         return status;
     }
-    own.device = device;
     own.known = context;
     own.resets = resets;
     return cudaSuccess;
