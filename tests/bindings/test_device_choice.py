@@ -5,16 +5,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.cpu_runtime import LIBRARY as RUNTIME
+from tests.helpers.cpu_runtime import VENDORS
 from tests.helpers.fakes import PACKAGE, compile_library, environment, run
 
 CPU = PACKAGE / "_cpu" / "libcuda.so.1"
-RUNTIME = PACKAGE / "_cpu" / "libcudart.so.13"
-VENDORS = Path(sysconfig.get_path("purelib")) / "nvidia" / "cu13" / "lib" / RUNTIME.name
 SOURCE = """
 CUresult cuInit(unsigned flags) { return INIT; }
 CUresult cuDeviceGetCount(int *n) { *n = COUNT; return 0; }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sysconfig
 import textwrap
+from pathlib import Path
 
 from .cpu import KERNELS
 from .fakes import PACKAGE, run
 
 LIBRARY = PACKAGE / "_cpu" / "libcudart.so.13"
+VENDORS = Path(sysconfig.get_path("purelib")) / "nvidia" / "cu13" / "lib" / LIBRARY.name
 
 PRELUDE = """
 import ctypes, threading
