@@ -168,6 +168,12 @@ def test_an_override_of_the_driver_decides_for_the_runtime_too(tmp_path: Path) -
     assert runtime == ["cpu", str(tmp_path / RUNTIME.name)] and used == ["override", str(tmp_path / CPU.name)]
 
 
+@pytest.mark.skipif(not VENDORS.exists(), reason="needs the package nvidia-cuda-runtime")
+def test_without_any_driver_the_vendors_runtime_says_what_it_is() -> None:
+    runtime, used, warning = found(CUBIND_DEVICE="auto", CUBIND_DRIVER_LIBRARY="/nowhere")
+    assert runtime == ["wheel", str(VENDORS)] and used == ["None", "None"] and not warning
+
+
 def test_an_override_of_the_runtime_wins() -> None:
     error, runtime, used, _ = found(CUBIND_DEVICE="cpu", CUBIND_RUNTIME_LIBRARY="/nowhere")
     assert error == ["LibraryNotFoundError"] and runtime == used == ["None", "None"]
