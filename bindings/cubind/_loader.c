@@ -8,7 +8,6 @@
  * found with it are written once, under the mutex of _search.c, which is never held while waiting for the GIL.
  */
 #include "_search.h"
-#include <stdio.h>
 
 typedef void **table;
 
@@ -135,10 +134,6 @@ static int raise_missing(const library *lib, int index) {
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
-static int is_open(library *lib) {
-    return found_handle(&lib->found) != NULL;
-}
-
 static library *library_named(const char *name) {
     library *lib = registry;
     while (lib && strcmp(lib->shared.spec->name, name)) lib = lib->next;
@@ -159,6 +154,10 @@ static library *leader_of(const library *lib) {
 
 static int follow(search *s, const library *lib, library *leader) {
     return search_depends(s, lib->shared.spec) ? search_follow(s, lib->shared.spec, leader ? &leader->found : NULL) : 0;
+}
+
+static int is_open(library *lib) {
+    return found_handle(&lib->found) != NULL;
 }
 
 /* With the GIL, which is released while files are looked at.  Raises, unless `quiet`: then no report is made either. */
@@ -312,7 +311,7 @@ static PyObject *py_open(PyObject *Py_UNUSED(core), PyObject *arg) {
 static PyObject *py_cpu_report(PyObject *Py_UNUSED(core), PyObject *Py_UNUSED(arg)) {
     for (library *lib = registry; lib; lib = lib->next) {
         void *handle = lib->shared.spec->stand_in ? found_handle(&lib->found) : NULL;
-        void *report = handle ? os_symbol(handle, CPU_DEVICE_MARK) : NULL;
+        void *report = handle ? os_symbol(handle, "cubind_cpu_last_report") : NULL;
         if (report) return PyUnicode_DecodeFSDefault(((const char *(*)(void))(uintptr_t)report)());
     }
     Py_RETURN_NONE;

@@ -9,7 +9,6 @@
  */
 #include "_search.h"
 #include <stdarg.h>
-#include <stdio.h>
 
 static os_mutex opening = OS_MUTEX_INIT; /* guards every `found`; its holder never waits for the GIL */
 

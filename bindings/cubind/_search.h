@@ -3,6 +3,7 @@
 #define CUBIND_SEARCH_H
 #include "_impl.h"
 #include "_os.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 /* What our own driver library exports beside the API; nobody else's does. */
