@@ -209,6 +209,20 @@ def test_the_error_of_a_kernel_stays_until_the_reset() -> None:
     )
 
 
+def test_the_error_of_a_kernel_needs_no_other_call() -> None:
+    on_runtime(
+        """
+        import time
+        r.cudaFree(None)
+        launch("fill", 4096, 1, 1)
+        end = time.monotonic() + 30
+        while r.cudaPeekAtLastError() is r.cudaSuccess and time.monotonic() < end:
+            time.sleep(0.001)
+        assert r.cudaGetLastError() is r.cudaErrorIllegalAddress
+        """
+    )
+
+
 def test_without_a_device() -> None:
     on_runtime(
         """

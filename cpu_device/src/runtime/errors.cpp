@@ -25,11 +25,11 @@ bool ends_context(cudaError_t status) {
     }
 }
 
-bool still_there(cudaError_t status) {
-    unsigned version = 0;
+// What a kernel has done to the current context, if anything; nothing is waited for.
+cudaError_t context_error() {
     size_t limit = 0;
-    return ends_context(status) && CALL(cuCtxGetApiVersion, nullptr, &version) == cudaSuccess &&
-           CALL(cuCtxGetLimit, &limit, CU_LIMIT_STACK_SIZE) == status;
+    const cudaError_t status = CALL(cuCtxGetLimit, &limit, CU_LIMIT_STACK_SIZE);
+    return ends_context(status) ? status : cudaSuccess;
 }
 
 } // namespace
@@ -50,12 +50,13 @@ using namespace cpu_device;
 extern "C" {
 
 cudaError_t cudaGetLastError() {
-    const cudaError_t status = last;
-    if (!still_there(status)) last = cudaSuccess;
+    const cudaError_t status = cudaPeekAtLastError();
+    if (!ends_context(status) || context_error() != status) last = cudaSuccess;
     return status;
 }
 
+// A kernel's error is one as soon as the kernel has made it.
 cudaError_t cudaPeekAtLastError() {
-    return last;
+    return last == cudaSuccess ? record(context_error()) : last;
 }
 }
