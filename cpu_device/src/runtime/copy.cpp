@@ -10,7 +10,6 @@ namespace {
 // One side: an array, or a pointer with a pitch; not both and not neither.
 struct Side {
     cudaArray_t array;
-    const cudaPos &position;
     const cudaPitchedPtr &pointer;
     size_t element = 1; // of the array
 
@@ -19,6 +18,34 @@ struct Side {
 
 cudaError_t measure(Side &side) {
     return side.array ? element_size(side.array, side.element) : cudaSuccess;
+}
+
+void put_destination(const Side &to, CUDA_MEMCPY3D &out) {
+    if (to.array) {
+        out.dstMemoryType = CU_MEMORYTYPE_ARRAY;
+        out.dstArray = reinterpret_cast<CUarray>(to.array);
+        return;
+    }
+    if (out.dstMemoryType == CU_MEMORYTYPE_HOST)
+        out.dstHost = to.pointer.ptr;
+    else
+        out.dstDevice = address(to.pointer.ptr);
+    out.dstPitch = to.pointer.pitch;
+    out.dstHeight = to.pointer.ysize;
+}
+
+void put_source(const Side &from, CUDA_MEMCPY3D &out) {
+    if (from.array) {
+        out.srcMemoryType = CU_MEMORYTYPE_ARRAY;
+        out.srcArray = reinterpret_cast<CUarray>(from.array);
+        return;
+    }
+    if (out.srcMemoryType == CU_MEMORYTYPE_HOST)
+        out.srcHost = from.pointer.ptr;
+    else
+        out.srcDevice = address(from.pointer.ptr);
+    out.srcPitch = from.pointer.pitch;
+    out.srcHeight = from.pointer.ysize;
 }
 
 } // namespace
@@ -51,7 +78,7 @@ cudaError_t element_size(cudaArray_const_t array, size_t &size) {
 }
 
 cudaError_t read_params(const cudaMemcpy3DParms &p, CUDA_MEMCPY3D &out) {
-    Side to{p.dstArray, p.dstPos, p.dstPtr}, from{p.srcArray, p.srcPos, p.srcPtr};
+    Side to{p.dstArray, p.dstPtr}, from{p.srcArray, p.srcPtr};
     std::memset(&out, 0, sizeof out);
     if (!sides(p.kind, out.dstMemoryType, out.srcMemoryType)) return cudaErrorInvalidMemcpyDirection;
     if (!to.valid() || !from.valid()) return cudaErrorInvalidValue;
@@ -68,28 +95,8 @@ cudaError_t read_params(const cudaMemcpy3DParms &p, CUDA_MEMCPY3D &out) {
     out.srcXInBytes = p.srcPos.x * from.element;
     out.srcY = p.srcPos.y;
     out.srcZ = p.srcPos.z;
-    if (to.array) {
-        out.dstMemoryType = CU_MEMORYTYPE_ARRAY;
-        out.dstArray = reinterpret_cast<CUarray>(to.array);
-    } else {
-        if (out.dstMemoryType == CU_MEMORYTYPE_HOST)
-            out.dstHost = p.dstPtr.ptr;
-        else
-            out.dstDevice = address(p.dstPtr.ptr);
-        out.dstPitch = p.dstPtr.pitch;
-        out.dstHeight = p.dstPtr.ysize;
-    }
-    if (from.array) {
-        out.srcMemoryType = CU_MEMORYTYPE_ARRAY;
-        out.srcArray = reinterpret_cast<CUarray>(from.array);
-    } else {
-        if (out.srcMemoryType == CU_MEMORYTYPE_HOST)
-            out.srcHost = p.srcPtr.ptr;
-        else
-            out.srcDevice = address(p.srcPtr.ptr);
-        out.srcPitch = p.srcPtr.pitch;
-        out.srcHeight = p.srcPtr.ysize;
-    }
+    put_destination(to, out);
+    put_source(from, out);
     const bool rows = out.Height > 1 || out.Depth > 1;
     if (rows &&
         ((!to.array && p.dstPtr.pitch < out.WidthInBytes) || (!from.array && p.srcPtr.pitch < out.WidthInBytes)))

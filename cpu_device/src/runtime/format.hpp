@@ -1,4 +1,4 @@
-// The format of an array's elements, as the runtime and as the driver say it.
+// The format of an array's elements, from the runtime's words to the driver's.
 #pragma once
 
 #include "driver.hpp"
@@ -24,18 +24,6 @@ inline bool read_format(const cudaChannelFormatDesc &desc, CUarray_format &forma
     case cudaChannelFormatKindFloat: format = size == 1 ? CU_AD_FORMAT_HALF : CU_AD_FORMAT_FLOAT; return size > 0;
     default: return false;
     }
-}
-
-inline cudaChannelFormatDesc write_format(CUarray_format format, unsigned channels) {
-    const int number = static_cast<int>(format);
-    const bool real = number == CU_AD_FORMAT_HALF || number == CU_AD_FORMAT_FLOAT, is_signed = number >= 8 && !real;
-    const int bits =
-        real ? number : 8 << (number - (is_signed ? CU_AD_FORMAT_SIGNED_INT8 : CU_AD_FORMAT_UNSIGNED_INT8));
-    auto at = [&](unsigned i) { return i < channels ? bits : 0; };
-    return {at(0), at(1), at(2), at(3),
-            real        ? cudaChannelFormatKindFloat
-            : is_signed ? cudaChannelFormatKindSigned
-                        : cudaChannelFormatKindUnsigned};
 }
 
 } // namespace cpu_device
