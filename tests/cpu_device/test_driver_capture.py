@@ -245,6 +245,9 @@ def test_events_of_captures() -> None:
         assert name(d.cuStreamEndCapture, s) == INVALIDATED
         assert name(call, e) == captured                        # it stands for nothing that could be done
     assert name(d.cuStreamWaitEvent, t, e, 0) == captured
+    d.cuStreamBeginCapture(s, RELAXED)
+    assert name(d.cuStreamWaitEvent, s, e, 0) == isolation      # of a capture that is over
+    assert name(d.cuStreamEndCapture, s) == INVALIDATED
     timed = d.cuEventCreate(0)
     d.cuStreamBeginCapture(s, RELAXED)
     d.cuEventRecord(timed, s)

@@ -115,6 +115,13 @@ def add_next(graph, needs, function, p, h, limit):
     return d.cuGraphAddKernelNode(graph, needs, None, d.CUDA_KERNEL_NODE_PARAMS(
         func=function, gridDimX=1, gridDimY=1, gridDimZ=1, blockDimX=1, blockDimY=1, blockDimZ=1, kernelParams=wide(p, h, limit)))
 IF, WHILE, SWITCH = range(3)
+
+def gate(stream):
+    "Keeps a stream from going on until what is returned is called."
+    import threading
+    opened = threading.Event()
+    d.cuLaunchHostFunc(stream, lambda data: opened.wait(20), None)
+    return opened.set
 '''
 
 

@@ -228,7 +228,11 @@ CUresult capture_wait(Stream &stream, const std::shared_ptr<Event> &event, bool 
         return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
     }
     Capture &from = *recorded->capture;
-    if (!from.active) return stream.capture ? CUDA_ERROR_STREAM_CAPTURE_ISOLATION : CUDA_ERROR_CAPTURED_EVENT;
+    if (!from.active) {
+        if (!stream.capture) return CUDA_ERROR_CAPTURED_EVENT;
+        stream.capture->capture->invalidate();
+        return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
+    }
     if (!from.valid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     if (!stream.capture && stream.context.legacy_stream().get() == &stream) {
         from.invalidate();
