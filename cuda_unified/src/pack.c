@@ -33,8 +33,8 @@ static inline int pack_common(char *to, PyObject *o, const parameter *p, const c
     if (type == &PyLong_Type) {
         int overflow;
         long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
-        if (UNLIKELY(overflow || (p->kind != ANY && p->kind != SIGNED && v < 0) || p->kind == FLOAT ||
-                     p->kind == BRAIN))
+        const int either = p->kind == ANY || p->kind == INTEGER;
+        if (UNLIKELY(overflow || (v < 0 && !either && p->kind != SIGNED) || p->kind == FLOAT || p->kind == BRAIN))
             return 0;
         if (p->size == 8) {
             memcpy(to, &v, 8);
