@@ -101,6 +101,7 @@ typedef struct {
 /* All arguments of a launch; 0, or -1 with an error and nothing to free.  After it: end_packed. */
 HIDDEN int pack(packed *p, kernel_object *k, stream_object *s, arguments a, Py_ssize_t n);
 HIDDEN int pack_one(place *p, PyObject *o);
+HIDDEN int pack_ready(void);
 static inline void end_packed(packed *p) {
     if (UNLIKELY(p->memory != NULL)) PyMem_Free(p->memory);
     if (UNLIKELY(p->kept != NULL)) Py_DECREF(p->kept);
