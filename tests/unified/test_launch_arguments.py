@@ -86,6 +86,19 @@ def test_ints_have_the_declared_size(seen: Any, kernel: str, value: Any) -> None
     assert seen(kernel, value) == (number % 2 ** (8 * size)).to_bytes(size, "little")
 
 
+def test_ints_of_every_length(library: Library, stream: Any, out: Memory) -> None:
+    random.seed(2)
+    edges = [
+        v + d for bits in (8, 15, 16, 30, 31, 32, 45, 59, 60, 61, 62) for v in (2**bits, -(2**bits)) for d in (-1, 0, 1)
+    ]
+    values = edges + [random.getrandbits(random.randint(1, 63)) * random.choice((-1, 1)) for _ in range(429)]
+    values += [0] * (-len(values) % 15)
+    kernel = library["sixteen"]
+    for i in range(0, len(values), 15):
+        kernel[1, 1, stream](out.buffer, *values[i : i + 15])
+        assert out.read(120) == struct.pack("<15q", *values[i : i + 15])
+
+
 def test_floats_have_the_declared_size(seen: Any) -> None:
     """Complaint 56: a Python float given for a float was packed as a double, and the kernel saw zeros."""
     for value in (0.0, -0.0, 1.5, math.pi, -1e30, 1e-40, math.inf, -math.inf, 3.4028234e38, Real(2.25)):
