@@ -9,7 +9,7 @@ from cubind import driver
 from . import _native
 from .context import Context
 from .event import Event
-from .memory import Buffer, Pool
+from .pool import MemoryInfo, Pool
 from .stream import Stream, default_stream
 
 if TYPE_CHECKING:
@@ -47,17 +47,21 @@ class Device(_native.Device, metaclass=_native.DeviceType):
 
     @property
     def pool(self) -> Pool:
-        """The device's current memory pool, which `allocate` uses."""
+        """The device's current memory pool, which `allocate` uses unless `resource` was set; a property that can be set."""
         pool: Pool | None = self._cache.get("pool")
         if pool is None:
-            handle = driver.cuDeviceGetMemPool(self.ordinal)
-            pool = self._cache["pool"] = _native.wrap_pool(Pool, int(handle), self.context, 1, False)
+            pool = self._cache["pool"] = Pool.current(self)
         return pool
 
-    def allocate(self, size: int, stream: Stream | None = None) -> Buffer:
-        """Allocates `size` bytes from the device's pool, in the order of `stream` (default: the current stream)."""
-        buffer: Buffer = self.pool.allocate(size, stream)
-        return buffer
+    @pool.setter
+    def pool(self, pool: Pool) -> None:
+        pool.make_current(self)
+
+    @property
+    def memory_info(self) -> MemoryInfo:
+        """Bytes of the device's memory: (free, total)."""
+        with self:
+            return MemoryInfo(*driver.cuMemGetInfo())
 
     def sync(self) -> None:
         """Waits until all work on the device's primary context is done."""
