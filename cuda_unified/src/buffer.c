@@ -30,11 +30,22 @@ static CUresult free_in_order(buffer_object *b, CUstream stream) {
     return status;
 }
 
-static CUresult give_back_to_driver(buffer_object *b, CUstream stream, const char **function) {
+/* Its stream was closed before: nothing says any more when that is done, so it is waited for. */
+static COLD CUresult free_behind_all(buffer_object *b) {
+    CUresult status;
+    int pushed = enter_quietly(b->context);
+    Py_BEGIN_ALLOW_THREADS D.cuCtxSynchronize();
+    status = D.cuMemFreeAsync(b->pointer, (CUstream)CU_STREAM_LEGACY);
+    Py_END_ALLOW_THREADS leave(pushed);
+    return status;
+}
+
+static CUresult give_back_to_driver(buffer_object *b, stream_object *stream, const char **function) {
     CUresult status;
     if (LIKELY(b->how == FREED_ASYNC)) {
         *function = "cuMemFreeAsync";
-        return free_in_order(b, stream);
+        return stream && UNLIKELY(stream->closed) ? free_behind_all(b)
+                                                  : free_in_order(b, stream ? stream->handle : NULL);
     }
     int pushed = b->context ? enter_quietly(b->context) : 0;
     void *host = (void *)(uintptr_t)b->pointer;
@@ -65,9 +76,9 @@ static int give_back(buffer_object *b, stream_object *stream) {
     b->closed = 1;
     if (b->how == NOT_FREED || !may_free() || (b->context && b->context->closed)) return 0;
     if (!stream) stream = b->stream;
-    if (UNLIKELY(b->pending)) keep_wait(b, stream);
+    if (UNLIKELY(b->pending)) keep_wait(b, stream && !stream->closed ? stream : NULL);
     if (b->how == FREED_BY_RESOURCE) return give_back_to_resource(b, stream);
-    CUresult status = give_back_to_driver(b, stream ? stream->handle : NULL, &function);
+    CUresult status = give_back_to_driver(b, stream, &function);
     if (LIKELY(!status)) return 0;
     fail(status, function, "size=%zu", b->size);
     return -1;

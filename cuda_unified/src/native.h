@@ -29,6 +29,7 @@
     X(cuCtxPushCurrent_v2)        \
     X(cuCtxPopCurrent_v2)         \
     X(cuCtxDestroy_v2)            \
+    X(cuCtxSynchronize)           \
     X(cuStreamCreateWithPriority) \
     X(cuStreamDestroy_v2)         \
     X(cuStreamSynchronize)        \

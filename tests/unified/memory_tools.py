@@ -1,0 +1,33 @@
+"""What the tests of memory share: streams that are held, programs in a process of their own."""
+
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+
+from cubind import driver
+
+
+@contextmanager
+def held(stream):
+    """Keeps a stream from going on until the block ends."""
+    gate = threading.Event()
+    with stream.context:
+        driver.cuLaunchHostFunc(stream.handle, lambda _: gate.wait(20), None)
+    try:
+        yield gate
+    finally:
+        gate.set()
+        stream.sync()
+
+
+def run(program, **environment):
+    """Runs a program in a process of its own; its output.  Anything on stderr fails."""
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env={**os.environ, **environment}
+    )
+    noise = [line for line in done.stderr.splitlines() if "CPU device" not in line and "cubind" not in line]
+    assert (done.returncode, noise) == (0, []), done.stderr
+    return done.stdout
