@@ -93,7 +93,9 @@ def _wait_for(stream: int, buffer: Buffer) -> None:
     from .stream import Stream
 
     if stream == 0:
-        raise ValueError("__cuda_array_interface__ says stream 0, which the protocol disallows: 1 or 2 mean default streams")
+        raise ValueError(
+            "__cuda_array_interface__ says stream 0, which the protocol disallows: 1 or 2 mean default streams"
+        )
     Stream.from_handle(stream, device=buffer.device).sync()
 
 

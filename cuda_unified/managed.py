@@ -101,7 +101,8 @@ class ManagedBuffer(Buffer):
     @read_mostly.setter
     def read_mostly(self, value: bool) -> None:
         self._advise(
-            _ADVICE.CU_MEM_ADVISE_SET_READ_MOSTLY if value else _ADVICE.CU_MEM_ADVISE_UNSET_READ_MOSTLY, _any_place(self)
+            _ADVICE.CU_MEM_ADVISE_SET_READ_MOSTLY if value else _ADVICE.CU_MEM_ADVISE_UNSET_READ_MOSTLY,
+            _any_place(self),
         )
 
     @property
@@ -251,9 +252,7 @@ def prefetch_batch(
         if len(pointers) == 1:
             driver.cuMemPrefetchAsync(pointers[0], sizes[0], places[0], 0, at.address)
         else:
-            driver.cuMemPrefetchBatchAsync(
-                pointers, sizes, None, places, list(range(len(places))), None, 0, at.address
-            )
+            driver.cuMemPrefetchBatchAsync(pointers, sizes, None, places, list(range(len(places))), None, 0, at.address)
 
 
 def discard_batch(buffers: Sequence[Buffer], *, stream: Stream | Any = None) -> None:

@@ -99,7 +99,9 @@ def _torch_allocate(size: int, ordinal: int, stream: int) -> int:
     device = _device(ordinal)
     ledger = _torch.get(ordinal, _torch_others)
     if ledger is None:
-        raise RuntimeError(f"no resource was set for {device!r}: use as_torch_allocator(resource) with one of that device")
+        raise RuntimeError(
+            f"no resource was set for {device!r}: use as_torch_allocator(resource) with one of that device"
+        )
     pointer = ledger.allocate(size, _borrow(stream, device))
     _torch_live[pointer] = ledger
     return pointer

@@ -37,9 +37,7 @@ class PoolStatistics(NamedTuple):
 
 
 def _flag(name: str, doc: str) -> property:
-    return property(
-        lambda self: bool(self._get(name)), lambda self, value: self._set(name, 1 if value else 0), doc=doc
-    )
+    return property(lambda self: bool(self._get(name)), lambda self, value: self._set(name, 1 if value else 0), doc=doc)
 
 
 def _number(name: str, doc: str) -> property:
@@ -177,13 +175,15 @@ class Pool(_native.Pool):
         self._set("RELEASE_THRESHOLD", number)
 
     reuse_follow_event_dependencies = _flag(
-        "REUSE_FOLLOW_EVENT_DEPENDENCIES", "Whether memory freed in another stream is used again where an event orders it."
+        "REUSE_FOLLOW_EVENT_DEPENDENCIES",
+        "Whether memory freed in another stream is used again where an event orders it.",
     )
     reuse_allow_opportunistic = _flag(
         "REUSE_ALLOW_OPPORTUNISTIC", "Whether memory freed in another stream is used again where that is done already."
     )
     reuse_allow_internal_dependencies = _flag(
-        "REUSE_ALLOW_INTERNAL_DEPENDENCIES", "Whether the driver may let streams wait for each other to use memory again."
+        "REUSE_ALLOW_INTERNAL_DEPENDENCIES",
+        "Whether the driver may let streams wait for each other to use memory again.",
     )
     reserved = _number("RESERVED_MEM_CURRENT", "Bytes that the pool holds of the system's memory.")
     reserved_high = _number("RESERVED_MEM_HIGH", "Most bytes that it held since the last reset.")

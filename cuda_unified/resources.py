@@ -225,11 +225,11 @@ def register_host(
         seen = driver.cuMemHostGetDevicePointer(pointer, 0)
         if int(seen) != pointer:
             driver.cuMemHostUnregister(pointer)
-            raise CudaError(f"the device sees registered memory at another address ({int(seen):#x}): use PinnedResource")
+            raise CudaError(
+                f"the device sees registered memory at another address ({int(seen):#x}): use PinnedResource"
+            )
     access = KINDS["pinned"] | (IS_READ_ONLY if readonly else 0)
-    buffer: Buffer = _native.make_buffer(
-        pointer, host.size, context, access, None, host.owner, None, UNREGISTERED
-    )
+    buffer: Buffer = _native.make_buffer(pointer, host.size, context, access, None, host.owner, None, UNREGISTERED)
     return buffer
 
 
@@ -264,7 +264,9 @@ class GraphMemoryResource(MemoryResource):
         size = _size(size)
         at: Stream = _native.as_stream(stream, self._device.context)
         if not _is_capturing(at):
-            raise RuntimeError("a GraphMemoryResource allocates in streams that are captured: use the device's pool elsewhere")
+            raise RuntimeError(
+                "a GraphMemoryResource allocates in streams that are captured: use the device's pool elsewhere"
+            )
         with at.context:
             pointer = int(driver.cuMemAllocAsync(size, at.address)) if size else 0
         return self.buffer(pointer, size, at, device=self._device)

@@ -41,8 +41,13 @@ failed:
 
 /* The resource of a device, a reference: what was set, else its pool, which Python finds once. */
 PyObject *device_get_resource(PyObject *self, void *Py_UNUSED(closure)) {
+    static PyObject *key;
     device_object *d = (device_object *)self;
-    return d->resource ? Py_NewRef(d->resource) : PyObject_GetAttrString(self, "pool");
+    if (d->resource) return Py_NewRef(d->resource);
+    if (!key && !(key = PyUnicode_InternFromString("pool"))) return NULL;
+    PyObject *pool = PyDict_GetItemWithError(d->cache, key);
+    if (LIKELY(pool != NULL)) return Py_NewRef(pool);
+    return PyErr_Occurred() ? NULL : PyObject_GetAttr(self, key);
 }
 
 int device_set_resource(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {

@@ -276,9 +276,7 @@ def test_a_view_keeps_the_memory(device):
 
 def test_a_read_only_view(device):
     source = bytearray(b"abcdefgh")
-    buffer = cu.Buffer.from_handle(
-        np.frombuffer(source, "u1").ctypes.data, 8, owner=source, kind="host", readonly=True
-    )
+    buffer = cu.Buffer.from_handle(np.frombuffer(source, "u1").ctypes.data, 8, owner=source, kind="host", readonly=True)
     view = memoryview(buffer)
     assert view.readonly and bytes(view) == b"abcdefgh"
     with pytest.raises(ValueError, match="read-only"):
