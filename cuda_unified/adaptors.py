@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Adaptor(MemoryResource):
     """A resource that takes its memory from another, `upstream`; the base of those here and of your own.
 
-    Override `allocated(buffer)` and `freed(pointer, size)` to see what happens, or `take(size, stream)` to take part in it.
-    Adaptors nest.  All methods may be called from any thread.
+    Override `allocated(buffer)` and `freed(pointer, size)` to see what happens, or `take(size, stream)` to take part
+    in it. Adaptors nest.  All methods may be called from any thread.
     """
 
     def __init__(self, upstream: Any) -> None:
@@ -97,7 +97,8 @@ class Adaptor(MemoryResource):
 
 
 class Counts:
-    """Bytes and allocations since a beginning: `current` (may be negative: what was allocated before may be freed after), `peak`, `total`.
+    """Bytes and allocations since a beginning: `current` (may be negative: what was allocated before may be freed
+    after), `peak`, `total`.
 
     `allocations`, `peak_allocations` and `total_allocations` count the same in allocations.
     """
@@ -156,7 +157,8 @@ class StatisticsResource(Adaptor):
             return self._levels[0]._copy()
 
     def push(self) -> Counts:
-        """Begins a part of the program: its counts, from 0, which go on changing until the `pop()` that belongs to it."""
+        """Begins a part of the program: its counts, from 0, which go on changing until the `pop()` that belongs to
+        it."""
         with self._lock:
             self._levels.append(Counts())
             return self._levels[-1]
@@ -225,7 +227,8 @@ class LimitResource(Adaptor):
 
 
 class FailureCallbackResource(Adaptor):
-    """Calls `callback(size)` when upstream is out of memory: if it returns something true upstream is tried again, else the error goes on.
+    """Calls `callback(size)` when upstream is out of memory: if it returns something true upstream is tried again,
+    else the error goes on.
 
     The callback frees what it can; it is called again as long as it says to try again.
     """

@@ -121,7 +121,7 @@ def like(buffer: Buffer, stream: Any = None) -> Buffer:
     return made
 
 
-# ---- rows and slices ---------------------------------------------------------------------------------------------------
+# ---- rows and slices ---------------------------------------------------------------------------------------
 
 
 def copy_2d(
@@ -153,9 +153,10 @@ def copy_3d(
 ) -> None:
     """Copies a box: `depth` slices of `height` rows of `width` bytes.
 
-    dst, src: what `Buffer.copy_from` takes; a box inside begins where a slice of the buffer does.  pitch: bytes from row to row, at least
-    `width` (default: `width`).  rows: rows from slice to slice, at least `height` (default: `height`).  The rules of lifetime, stream and
-    pageable memory are those of `Buffer.copy_from`; where rows of source and destination overlap the result is undefined.
+    dst, src: what `Buffer.copy_from` takes; a box inside begins where a slice of the buffer does.  pitch: bytes from
+    row to row, at least `width` (default: `width`).  rows: rows from slice to slice, at least `height` (default:
+    `height`).  The rules of lifetime, stream and pageable memory are those of `Buffer.copy_from`; where rows of source
+    and destination overlap the result is undefined.
 
     Raises ValueError where a box does not fit into its memory.
 
@@ -195,7 +196,7 @@ def _submit(to: _Side, source: _Side, extent: tuple[int, ...], at: Stream) -> No
     unified = driver.CUmemorytype.CU_MEMORYTYPE_UNIFIED
     host = driver.CUmemorytype.CU_MEMORYTYPE_HOST
     devices = {s.buffer.device for s in (to, source) if s.buffer._flags & (BY_DEVICE | BY_HOST) == BY_DEVICE}
-    record = driver.CUDA_MEMCPY3D_PEER() if len(devices) > 1 else driver.CUDA_MEMCPY3D()
+    record: Any = driver.CUDA_MEMCPY3D_PEER() if len(devices) > 1 else driver.CUDA_MEMCPY3D()
     record.WidthInBytes, record.Height, record.Depth = width, height, depth
     for side, prefix in ((to, "dst"), (source, "src")):
         known = side.buffer._flags & BY_DEVICE

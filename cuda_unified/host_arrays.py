@@ -5,24 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     import numpy as np
 
     from .device import Device
     from .memory import Buffer
+
+    Order = Literal["C", "F"]
 
 
 def empty_pinned(
     shape: int | tuple[int, ...],
     dtype: Any = float,
     *,
-    order: str = "C",
+    order: Order = "C",
     device: Device | int | None = None,
     write_combined: bool = False,
 ) -> np.ndarray[Any, Any]:
     """A NumPy array in page-locked memory of the host, not initialized: copies from and to it are asynchronous.
 
-    The memory is freed with the last array that uses it.  device: the one that it is for (default: the current one).  order: "C" or "F".
-    write_combined: see `PinnedResource`.  Needs NumPy.
+    The memory is freed with the last array that uses it.  device: the one that it is for (default: the current one).
+    order: "C" or "F". write_combined: see `PinnedResource`.  Needs NumPy.
     """
     from .resources import PinnedResource
 
@@ -30,7 +34,7 @@ def empty_pinned(
 
 
 def zeros_pinned(
-    shape: int | tuple[int, ...], dtype: Any = float, *, order: str = "C", device: Device | int | None = None
+    shape: int | tuple[int, ...], dtype: Any = float, *, order: Order = "C", device: Device | int | None = None
 ) -> np.ndarray[Any, Any]:
     """The same, full of zeros."""
     array = empty_pinned(shape, dtype, order=order, device=device)
@@ -42,13 +46,14 @@ def empty_managed(
     shape: int | tuple[int, ...],
     dtype: Any = float,
     *,
-    order: str = "C",
+    order: Order = "C",
     device: Device | int | None = None,
     attach: str = "global",
 ) -> np.ndarray[Any, Any]:
     """A NumPy array in managed memory, not initialized: kernels use it at the same address.
 
-    Its Buffer is `buffer_of(array)`.  See `ManagedResource` for `attach`, and for when the host may touch it.  Needs NumPy.
+    Its Buffer is `buffer_of(array)`.  See `ManagedResource` for `attach`, and for when the host may touch it.  Needs
+    NumPy.
     """
     from .managed import ManagedResource
 
@@ -56,7 +61,7 @@ def empty_managed(
 
 
 def zeros_managed(
-    shape: int | tuple[int, ...], dtype: Any = float, *, order: str = "C", device: Device | int | None = None
+    shape: int | tuple[int, ...], dtype: Any = float, *, order: Order = "C", device: Device | int | None = None
 ) -> np.ndarray[Any, Any]:
     """The same, full of zeros."""
     array = empty_managed(shape, dtype, order=order, device=device)
@@ -65,7 +70,8 @@ def zeros_managed(
 
 
 def buffer_of(array: Any) -> Buffer:
-    """The Buffer whose memory a NumPy array lies in, of this array or of what it is a view of; ValueError where it is none."""
+    """The Buffer whose memory a NumPy array lies in, of this array or of what it is a view of; ValueError where it is
+    none."""
     from .memory import Buffer
 
     owner = array
@@ -76,7 +82,7 @@ def buffer_of(array: Any) -> Buffer:
     raise ValueError("this array does not lie in the memory of a Buffer")
 
 
-def _array(resource: Any, shape: int | tuple[int, ...], dtype: Any, order: str) -> np.ndarray[Any, Any]:
+def _array(resource: Any, shape: int | tuple[int, ...], dtype: Any, order: Order) -> np.ndarray[Any, Any]:
     import numpy as np
 
     kind = np.dtype(dtype)
@@ -89,4 +95,4 @@ def _array(resource: Any, shape: int | tuple[int, ...], dtype: Any, order: str) 
             raise ValueError(f"the extents of an array are from 0 on, not {extents}")
         size *= int(extent)
     # the view counts: the buffer is not closed while the array lives
-    return np.ndarray(extents, kind, buffer=memoryview(resource.allocate(size)), order=order)  # type: ignore[call-overload]
+    return np.ndarray(extents, kind, buffer=memoryview(resource.allocate(size)), order=order)

@@ -15,7 +15,8 @@ _KINDS = driver.CUmemLocationType
 
 
 class Host:
-    """The host as a place for memory: `Host()`; a NUMA node of it, `Host(1)`; the one nearest to the calling thread, `Host.nearest()`.
+    """The host as a place for memory: `Host()`; a NUMA node of it, `Host(1)`; the one nearest to the calling thread,
+    `Host.nearest()`.
 
     Equal ones are the same place.
 
@@ -47,8 +48,9 @@ class Host:
         return self._nearest
 
     def __eq__(self, other: object) -> bool:
-        same = isinstance(other, Host)
-        return (self._numa, self._nearest) == (other._numa, other._nearest) if same else NotImplemented  # type: ignore[union-attr]
+        if not isinstance(other, Host):
+            return NotImplemented
+        return (self._numa, self._nearest) == (other._numa, other._nearest)
 
     def __hash__(self) -> int:
         return hash((Host, self._numa, self._nearest))

@@ -30,7 +30,8 @@ _ATTACH = {
 class ManagedResource(MemoryResource):
     """Managed memory, as `ManagedBuffer`s.
 
-    attach: "global" for memory that every stream may use; "host" for memory that streams may use only once it was attached to them.
+    attach: "global" for memory that every stream may use; "host" for memory that streams may use only once it was
+    attached to them.
 
     Where a device lacks the property concurrent_managed_access the host may not touch any of it while a kernel runs.
 
@@ -84,14 +85,15 @@ class ManagedBuffer(Buffer):
         discard_prefetch_batch([self], to, stream=stream)
 
     def attach(self, kind: str, *, stream: Stream | Any = None) -> None:
-        """Says who may use it from now on, in the order of the stream: "global", "host", or "single" for that stream."""
+        """Says who may use it from now on, in the order of the stream: "global", "host", or "single" for that
+        stream."""
         if kind not in _ATTACH:
             raise ValueError(f"attach() takes {', '.join(map(repr, _ATTACH))}, not {kind!r}")
         at: Stream = _native.as_stream(stream, self.context)
         with at.context:
             driver.cuStreamAttachMemAsync(at.address, self.pointer, self.size, int(_ATTACH[kind]))
 
-    # ---- advice ------------------------------------------------------------------------------------------------------------
+    # ---- advice ------------------------------------------------------------------------------------------------
 
     @property
     def read_mostly(self) -> bool:
@@ -124,7 +126,8 @@ class ManagedBuffer(Buffer):
 
     @property
     def accessed_by(self) -> AccessedBy:
-        """The places that keep it mapped, so that using it never faults there: a live set; can be set to an iterable."""
+        """The places that keep it mapped, so that using it never faults there: a live set; can be set to an
+        iterable."""
         return AccessedBy(self)
 
     @accessed_by.setter
@@ -212,7 +215,7 @@ def _any_place(buffer: Buffer) -> Any:
     return to_location(buffer.device or "host")
 
 
-# ---- several at once ----------------------------------------------------------------------------------------------------------
+# ---- several at once ---------------------------------------------------------------------------------------
 
 
 def _ranges(buffers: Sequence[Buffer], what: str) -> tuple[list[int], list[int]]:

@@ -29,18 +29,20 @@ KINDS = {
 class Buffer(_native.Buffer):
     """Bytes somewhere: `size` of them at the address `pointer`, and who frees them.
 
-    `Device.allocate()` and `allocate()` of every memory resource make one.  It is freed by `close()`, at the end of a `with` block or
-    when nothing refers to it any more; memory of a pool in the order of `stream`.  Equality is identity.
+    `Device.allocate()` and `allocate()` of every memory resource make one.  It is freed by `close()`, at the end of a
+    `with` block or when nothing refers to it any more; memory of a pool in the order of `stream`.  Equality is
+    identity.
 
-    `buffer[a:b]` is a part of it without a copy: it keeps the whole alive and ends with it.  `memoryview(buffer)` and whatever else
-    uses the buffer protocol get memory that the host can read, and only that (BufferError for a device's); while there are views
-    `close()` raises BufferError.
+    `buffer[a:b]` is a part of it without a copy: it keeps the whole alive and ends with it.  `memoryview(buffer)` and
+    whatever else uses the buffer protocol get memory that the host can read, and only that (BufferError for a
+    device's); while there are views `close()` raises BufferError.
 
-    `fill()`, `copy_from()` and `copy_to()` go into a stream (`stream=`: a Stream or what has `__cuda_stream__`; default: the current
-    stream of the buffer's device).  What they use stays alive until it has happened.  The other end of a copy is a Buffer, an Array, an
-    object with `__cuda_array_interface__` or DLPack, or one with the buffer protocol (bytes, bytearray, memoryview, a NumPy array), of
-    exactly as many bytes and C-contiguous.  Page-locked memory is copied asynchronously.  Pageable memory of the host: a source may be
-    changed once the call has returned; a destination has been written when it returns (but in a stream that is captured).
+    `fill()`, `copy_from()` and `copy_to()` go into a stream (`stream=`: a Stream or what has `__cuda_stream__`;
+    default: the current stream of the buffer's device).  What they use stays alive until it has happened.  The other
+    end of a copy is a Buffer, an Array, an object with `__cuda_array_interface__` or DLPack, or one with the buffer
+    protocol (bytes, bytearray, memoryview, a NumPy array), of exactly as many bytes and C-contiguous.  Page-locked
+    memory is copied asynchronously.  Pageable memory of the host: a source may be changed once the call has returned;
+    a destination has been written when it returns (but in a stream that is captured).
 
     Raises `ClosedError` after close(), ValueError for other sizes, ranges that overlap and read-only destinations.
 
@@ -49,6 +51,7 @@ class Buffer(_native.Buffer):
 
     __slots__ = ()
     context: Context | None
+    stream: Stream | None
 
     @classmethod
     def from_handle(
@@ -63,8 +66,9 @@ class Buffer(_native.Buffer):
     ) -> Buffer:
         """Memory that somebody else frees: `size` bytes at `pointer`; `owner` is kept alive with the buffer.
 
-        kind: "device", "pinned", "managed" or "host" (pageable memory, no device); None: the driver is asked, which knows the memory that
-        it allocated or registered, and its device.  readonly: views are, and it is no destination.
+        kind: "device", "pinned", "managed" or "host" (pageable memory, no device); None: the driver is asked, which
+        knows the memory that it allocated or registered, and its device.  readonly: views are, and it is no
+        destination.
 
         Raises ValueError for an address that the driver does not know, where no kind is given.
         """
@@ -83,7 +87,8 @@ class Buffer(_native.Buffer):
 
     @property
     def device(self) -> Device | None:
-        """The device that the memory belongs to, for pinned memory the one it was allocated for; None for the host's own."""
+        """The device that the memory belongs to, for pinned memory the one it was allocated for; None for the host's
+        own."""
         return self.context.device if self.context else None
 
     @property
@@ -112,7 +117,8 @@ class Buffer(_native.Buffer):
         return bool(self._flags & IS_READ_ONLY)
 
     def set_stream(self, stream: Stream | Any) -> None:
-        """Lets the memory be freed in the order of `stream`, which from now on waits for the work that its stream has now."""
+        """Lets the memory be freed in the order of `stream`, which from now on waits for the work that its stream has
+        now."""
         new: Stream = _native.as_stream(stream, self.context)
         old = self.stream
         if old is not None and not old.is_closed and old != new:

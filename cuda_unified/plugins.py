@@ -1,4 +1,5 @@
-"""Memory shared with other libraries' allocators: theirs that allocate through a resource of ours, and resources that allocate through theirs.
+"""Memory shared with other libraries' allocators: theirs that allocate through a resource of ours, and resources that
+allocate through theirs.
 
 The libraries are imported only when a plug-in of theirs is used.
 """
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from .device import Device
 
-# ---- they allocate through us ----------------------------------------------------------------------------------------------
+# ---- they allocate through us ------------------------------------------------------------------------------
 
 
 def _borrow(stream: int, device: Device) -> Stream:
@@ -52,7 +53,8 @@ class _Ledger:
 
 
 def as_cupy_allocator(resource: Any) -> Callable[[int], Any]:
-    """A function for `cupy.cuda.set_allocator()`: CuPy's arrays get their memory from the resource, in the order of CuPy's current stream.
+    """A function for `cupy.cuda.set_allocator()`: CuPy's arrays get their memory from the resource, in the order of
+    CuPy's current stream.
 
     https://docs.cupy.dev/en/stable/user_guide/memory.html
     """
@@ -76,8 +78,9 @@ _torch_live: dict[int, _Ledger] = {}
 def plug_torch(resource: Any) -> tuple[str, str, str]:
     """Lets the two C functions for PyTorch allocate from the resource: (path of the shared object, name, name).
 
-    There is one pair a process, with a resource for each device: that of `resource.device`, or all others where it has none.  A Pool is
-    used without taking the GIL.  Setting another for the same device raises RuntimeError: PyTorch may hold memory of the first.
+    There is one pair a process, with a resource for each device: that of `resource.device`, or all others where it has
+    none.  A Pool is used without taking the GIL.  Setting another for the same device raises RuntimeError: PyTorch may
+    hold memory of the first.
     """
     global _torch_others  # noqa: PLW0603
     device = getattr(resource, "device", None)
@@ -115,10 +118,12 @@ def _torch_free(pointer: int, size: int, ordinal: int, stream: int) -> None:
 
 
 def as_torch_allocator(resource: Any) -> Any:
-    """A `torch.cuda.memory.CUDAPluggableAllocator` for `torch.cuda.memory.change_current_allocator()`: PyTorch allocates from the resource.
+    """A `torch.cuda.memory.CUDAPluggableAllocator` for `torch.cuda.memory.change_current_allocator()`: PyTorch
+    allocates from the resource.
 
-    Once a process and device, before PyTorch's first allocation; needs PyTorch with CUDA.  PyTorch asks it for every tensor: give it a Pool.
-    An error of the resource is reported through `sys.unraisablehook`, and PyTorch sees a null pointer.
+    Once a process and device, before PyTorch's first allocation; needs PyTorch with CUDA.  PyTorch asks it for every
+    tensor: give it a Pool. An error of the resource is reported through `sys.unraisablehook`, and PyTorch sees a null
+    pointer.
 
     https://docs.pytorch.org/docs/stable/notes/cuda.html#using-custom-memory-allocators-for-cuda
     """
@@ -152,7 +157,7 @@ def _stream_number(stream: Any) -> int:
     return stream_number(stream)
 
 
-# ---- we allocate through them ---------------------------------------------------------------------------------------------------
+# ---- we allocate through them ------------------------------------------------------------------------------
 
 
 class _Foreign(MemoryResource):

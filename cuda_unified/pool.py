@@ -28,7 +28,8 @@ class MemoryInfo(NamedTuple):
 
 
 class PoolStatistics(NamedTuple):
-    """Bytes of a pool: what it holds of the system's memory, and what of that is allocated; now, and most since the last reset."""
+    """Bytes of a pool: what it holds of the system's memory, and what of that is allocated; now, and most since the
+    last reset."""
 
     reserved: int
     reserved_high: int
@@ -48,9 +49,9 @@ def _number(name: str, doc: str) -> property:
 class Pool(_native.Pool):
     """A stream-ordered pool: `allocate(size, stream=None)` gives a Buffer that later work of the stream may use.
 
-    `Device.pool` is the one that a device allocates from; `Pool.create()` makes another, which ends with its last reference: buffers keep
-    it.  With the driver's defaults a pool gives everything back to the system at each synchronization: set `release_threshold` to the
-    bytes that it shall keep.
+    `Device.pool` is the one that a device allocates from; `Pool.create()` makes another, which ends with its last
+    reference: buffers keep it.  With the driver's defaults a pool gives everything back to the system at each
+    synchronization: set `release_threshold` to the bytes that it shall keep.
 
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__MALLOC__ASYNC.html
     """
@@ -70,9 +71,9 @@ class Pool(_native.Pool):
     ) -> Pool:
         """A new pool.
 
-        device: whose memory, and whose streams (default: the current one).  kind: "device", "pinned" (page-locked memory of the host)
-        or "managed".  max_size: bytes beyond which it is out of memory; 0: the system's limit.  release_threshold: see there.  numa: for
-        "pinned", the NUMA node of the host.
+        device: whose memory, and whose streams (default: the current one).  kind: "device", "pinned" (page-locked
+        memory of the host) or "managed".  max_size: bytes beyond which it is out of memory; 0: the system's limit.
+        release_threshold: see there.  numa: for "pinned", the NUMA node of the host.
 
         Raises `NotSupportedError` where device or driver have no pools of that kind.
         """
@@ -152,7 +153,7 @@ class Pool(_native.Pool):
         with at.context:
             driver.cuMemFreeAsync(pointer, at.address)
 
-    # ---- attributes ------------------------------------------------------------------------------------------------------
+    # ---- attributes --------------------------------------------------------------------------------------------
 
     def _get(self, name: str) -> int:
         with self.context:
@@ -164,7 +165,8 @@ class Pool(_native.Pool):
 
     @property
     def release_threshold(self) -> int:
-        """Bytes that the pool keeps when a stream or event is synchronized; what is free beyond goes back to the system."""
+        """Bytes that the pool keeps when a stream or event is synchronized; what is free beyond goes back to the
+        system."""
         return int(self._get("RELEASE_THRESHOLD"))
 
     @release_threshold.setter
@@ -202,7 +204,8 @@ class Pool(_native.Pool):
         self._set("USED_MEM_HIGH", 0)
 
     def trim(self, keep: int = 0) -> None:
-        """Gives free memory back to the system until at most `keep` bytes are reserved, or all that is reserved is used."""
+        """Gives free memory back to the system until at most `keep` bytes are reserved, or all that is reserved is
+        used."""
         with self.context:
             driver.cuMemPoolTrimTo(self.address, _size(keep))
 

@@ -1,4 +1,5 @@
-"""Where memory comes from: one interface, `allocate(size, stream=None) -> Buffer`, for pools, the other kinds that CUDA has, and one's own."""
+"""Where memory comes from: one interface, `allocate(size, stream=None) -> Buffer`, for pools, the other kinds that
+CUDA has, and one's own."""
 
 from __future__ import annotations
 
@@ -41,8 +42,8 @@ class MemoryResource(ABC):
             def deallocate(self, pointer, size, *, stream):
                 my_free(pointer)
 
-    `deallocate` is called once for each such Buffer, when it is closed or dropped, in whatever thread that happens; not after the
-    interpreter began to end, nor in the child of a fork.  The buffers keep the resource alive.
+    `deallocate` is called once for each such Buffer, when it is closed or dropped, in whatever thread that happens;
+    not after the interpreter began to end, nor in the child of a fork.  The buffers keep the resource alive.
     """
 
     kind = "device"
@@ -117,7 +118,7 @@ def made_by_driver(resource: Any, device: Device, size: int, how: int, call: Any
             try:
                 pointer = int(call())
             except CudaError as error:
-                error.arguments = f"size={size}"
+                error.arguments = f"size={size}"  # type: ignore[attr-defined]
                 raise
     try:
         return _native.make_buffer(
@@ -157,8 +158,8 @@ class SyncResource(MemoryResource):
 class PinnedResource(MemoryResource):
     """Page-locked memory of the host, which devices use directly and copies from and to which are asynchronous.
 
-    portable: pinned for all devices, not only `device`.  mapped: kernels may use it.  write_combined: faster for devices to read, very
-    slow for the host to read.
+    portable: pinned for all devices, not only `device`.  mapped: kernels may use it.  write_combined: faster for
+    devices to read, very slow for the host to read.
 
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__MEM.html
     """
@@ -200,12 +201,14 @@ class PinnedResource(MemoryResource):
 def register_host(
     array: Any, *, device: Device | int | None = None, portable: bool = True, readonly: bool | None = None
 ) -> Buffer:
-    """Page-locks the memory of an array of the host, so that devices use it directly, until the Buffer that is returned is closed.
+    """Page-locks the memory of an array of the host, so that devices use it directly, until the Buffer that is
+    returned is closed.
 
-    array: anything with the buffer protocol, C-contiguous, which the Buffer keeps alive; `with register_host(array) as buffer:` works.
-    readonly: the device only reads it (default: what the array says).
+    array: anything with the buffer protocol, C-contiguous, which the Buffer keeps alive; `with register_host(array) as
+    buffer:` works. readonly: the device only reads it (default: what the array says).
 
-    Raises `MappingError` or `IllegalStateError` where parts are registered already, ValueError where there is nothing to register.
+    Raises `MappingError` or `IllegalStateError` where parts are registered already, ValueError where there is nothing
+    to register.
 
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__MEM.html
     """
@@ -245,8 +248,8 @@ class GraphStatistics(NamedTuple):
 class GraphMemoryResource(MemoryResource):
     """Memory that belongs to the graph which a stream captures: allocated and freed by each launch of the graph.
 
-    `allocate()` in a stream that is captured adds a node; `close()` of the Buffer while it is captured adds the node that frees it.  What is
-    not closed then stays the graph's: dropping the Buffer frees nothing.
+    `allocate()` in a stream that is captured adds a node; `close()` of the Buffer while it is captured adds the node
+    that frees it.  What is not closed then stays the graph's: dropping the Buffer frees nothing.
 
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__GRAPH.html
     """

@@ -1,4 +1,5 @@
-"""Resources around a resource that remember: a log of what happened, and what was not given back, with where it was allocated."""
+"""Resources around a resource that remember: a log of what happened, and what was not given back, with where it was
+allocated."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 class LoggingResource(Adaptor):
     """Writes a line of CSV for each allocation and each freeing: thread, time, action, pointer, size, stream.
 
-    target: a path, which is opened and closed again by `close()`, or something with `write(text)`.  The action is "allocate", "free" or
-    "allocate failure".  The columns are those of RAPIDS RMM's logs, so that its tools read them.
+    target: a path, which is opened and closed again by `close()`, or something with `write(text)`.  The action is
+    "allocate", "free" or "allocate failure".  The columns are those of RAPIDS RMM's logs, so that its tools read them.
     """
 
     HEADER = "Thread,Time,Action,Pointer,Size,Stream"
@@ -29,7 +30,7 @@ class LoggingResource(Adaptor):
     def __init__(self, upstream: Any, target: str | Path | TextIO) -> None:
         super().__init__(upstream)
         self._owned = isinstance(target, (str, Path))
-        self._out: Any = Path(target).open("w", encoding="utf-8") if isinstance(target, (str, Path)) else target
+        self._out: Any = Path(target).open("w", encoding="utf-8") if isinstance(target, (str, Path)) else target  # noqa: SIM115
         self._out.write(self.HEADER + "\n")
 
     def take(self, size: int, stream: Any) -> Buffer:
@@ -77,7 +78,8 @@ class LoggingResource(Adaptor):
 
 
 class Allocation(NamedTuple):
-    """Memory that was not given back, and where it was allocated: `stack` is (file, line, function) from the caller outwards."""
+    """Memory that was not given back, and where it was allocated: `stack` is (file, line, function) from the caller
+    outwards."""
 
     pointer: int
     size: int
