@@ -1,5 +1,6 @@
 """What the tests of memory share: streams that are held, programs in a process of their own."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -11,14 +12,20 @@ from cubind import driver
 
 @contextmanager
 def held(stream):
-    """Keeps a stream from going on until the block ends."""
+    """Keeps a stream from going on until the block ends.
+
+    No garbage is collected meanwhile: freeing page-locked memory waits for all streams.
+    """
     gate = threading.Event()
+    gc.collect()
+    gc.disable()
     with stream.context:
         driver.cuLaunchHostFunc(stream.handle, lambda _: gate.wait(20), None)
     try:
         yield gate
     finally:
         gate.set()
+        gc.enable()
         stream.sync()
 
 
