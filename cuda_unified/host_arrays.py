@@ -94,5 +94,8 @@ def _array(resource: Any, shape: int | tuple[int, ...], dtype: Any, order: Order
         if extent < 0:
             raise ValueError(f"the extents of an array are from 0 on, not {extents}")
         size *= int(extent)
-    # the view counts: the buffer is not closed while the array lives
-    return np.ndarray(extents, kind, buffer=memoryview(resource.allocate(size)), order=order)
+    buffer = resource.allocate(size)
+    if not size:
+        return np.ndarray(extents, kind, buffer=buffer, order=order)
+    # frombuffer() holds a view, so that the buffer is not closed while the array lives; ndarray() does not
+    return np.frombuffer(buffer, kind).reshape(extents, order=order)
