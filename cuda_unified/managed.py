@@ -188,7 +188,7 @@ class AccessedBy:
         return _normal(place) in list(self)
 
     def __len__(self) -> int:
-        return len(list(self))
+        return sum(1 for _ in self)
 
     def __eq__(self, other: object) -> bool:
         return set(self) == {_normal(place) for place in other} if hasattr(other, "__iter__") else NotImplemented
