@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import Any
 
 from cubind import driver
 
 from . import _native
 from .memory import BY_DEVICE, BY_HOST, IS_READ_ONLY, Buffer, _size
-
-if TYPE_CHECKING:
-    from .stream import Stream
+from .stream import Stream
 
 
 def as_buffer(obj: Any, writable: Any = False) -> Buffer:
     """The bytes of anything that has some, as a Buffer that keeps it alive and copies nothing.
 
     obj: a Buffer, an Array, an object with `__cuda_array_interface__`, DLPack or the buffer protocol; C-contiguous.
+    Its `stream` is the one that the data comes from, None where nothing is known of one: whoever uses it waits for that.
 
     Raises TypeError for what has no bytes, ValueError for what is not contiguous or, where `writable`, read-only.
     """
     if isinstance(obj, Buffer):
         return obj
-    if getattr(obj, "__cuda_array_interface__", None) is not None:
+    if _is_array(obj):
+        buffer = _from_array(obj, type(obj).__name__)
+    elif getattr(obj, "__cuda_array_interface__", None) is not None:
         buffer = _from_cuda_array_interface(obj)
     elif hasattr(type(obj), "__dlpack__") and not _has_host_view(obj):
-        buffer = _from_array(obj)
+        import cuda_unified
+
+        buffer = _from_array(cuda_unified.as_array(obj), type(obj).__name__)  # type: ignore[attr-defined]
     else:
         buffer = _from_host(obj, writable)
     if writable and buffer._flags & IS_READ_ONLY:
         raise ValueError(f"this {type(obj).__name__} is read-only: it cannot be the destination")
     return buffer
+
+
+def written(obj: Any, stream: Stream) -> None:
+    """Called for a destination that is no Buffer: an Array remembers the stream that its data comes from."""
+    if _is_array(obj):
+        obj.stream = stream
+
+
+def _is_array(obj: Any) -> bool:
+    module = sys.modules.get(f"{__package__}.array")  # an Array is there only where its module is
+    return module is not None and isinstance(obj, module.Array)
 
 
 def _has_host_view(obj: Any) -> bool:
@@ -75,7 +90,11 @@ def _from_cuda_array_interface(obj: Any) -> Buffer:
     buffer = Buffer.from_handle(int(pointer or 0), size, owner=obj, readonly=bool(readonly))
     stream = interface.get("stream")
     if stream is not None and size:
-        _wait_for(stream, buffer)
+        if stream == 0:
+            raise ValueError(
+                "__cuda_array_interface__ says stream 0, which the protocol disallows: 1 or 2 are defaults"
+            )
+        buffer.stream = Stream.from_handle(stream, device=buffer.device)
     return buffer
 
 
@@ -88,26 +107,14 @@ def _is_contiguous(shape: tuple[int, ...], strides: Any, itemsize: int) -> bool:
     return True
 
 
-def _wait_for(stream: int, buffer: Buffer) -> None:
-    """Lets the host wait for the stream that an array's data comes from: where it will be used is not known here."""
-    from .stream import Stream
-
-    if stream == 0:
-        raise ValueError(
-            "__cuda_array_interface__ says stream 0, which the protocol disallows: 1 or 2 mean default streams"
-        )
-    Stream.from_handle(stream, device=buffer.device).sync()
-
-
-def _from_array(obj: Any) -> Buffer:
-    """Through the Array that DLPack makes."""
-    import cuda_unified
-
-    array = cuda_unified.as_array(obj)
-    if not array.is_c_contiguous:
-        raise ValueError(f"this {type(obj).__name__} is not C-contiguous: copy it into one that is first")
-    readonly = bool(getattr(array, "readonly", False))
-    return Buffer.from_handle(array.pointer, array.nbytes, owner=array, readonly=readonly)
+def _from_array(array: Any, name: str) -> Buffer:
+    """The memory of an Array."""
+    if not array.is_contiguous:
+        raise ValueError(f"this {name} is not C-contiguous: copy it into one that is first")
+    flags = array._flags | (IS_READ_ONLY if array.readonly else 0)
+    owner = array if array.buffer is None else array.buffer
+    buffer: Buffer = _native.make_buffer(array.pointer, array.nbytes, array.context, flags, None, owner, array.stream)
+    return buffer
 
 
 def like(buffer: Buffer, stream: Any = None) -> Buffer:
@@ -168,8 +175,13 @@ def copy_3d(
     if 0 in extent:
         return
     at: Stream = _native.as_stream(stream, to.buffer.context or source.buffer.context)
+    for obj, side in ((dst, to), (src, source)):
+        comes_from = side.buffer.stream
+        if side.buffer is not obj and comes_from is not None and comes_from != at:
+            at.wait(comes_from)
     with at.context:
         _submit(to, source, extent, at)
+    written(dst, at)
     _native.finish_copy(to.buffer, source.buffer, at)
 
 

@@ -51,6 +51,7 @@ static int to_end(PyObject *o, int writable, memory_end *e) {
         PyErr_Format(PyExc_TypeError, "as_buffer() returned %R", (PyObject *)Py_TYPE(b));
     } else if (buffer_usable((buffer_object *)b)) {
         end_of_buffer((buffer_object *)b, e);
+        e->foreign = b == o ? NULL : o;
         if (!writable || !(e->buffer->flags & IS_READ_ONLY)) return 0;
         PyErr_SetString(PyExc_ValueError, "this memory is read-only");
         memset(e, 0, sizeof *e);
@@ -117,6 +118,26 @@ static int finish(memory_end *ends, stream_object *s) {
     return failed || waited < 0 ? -1 : 0;
 }
 
+/* The stream waits for what data of other libraries comes from. */
+static int wait_for_foreign(const memory_end *ends, stream_object *s) {
+    for (int i = 0; i < 2; i++) {
+        stream_object *from = ends[i].foreign ? ends[i].buffer->stream : NULL;
+        if (!from || from == s) continue;
+        PyObject *done = PyObject_CallMethod((PyObject *)s, "wait", "O", (PyObject *)from);
+        if (!done) return -1;
+        Py_DECREF(done);
+    }
+    return 0;
+}
+
+static int tell_foreign(const memory_end *to, stream_object *s) {
+    PyObject *module = to->foreign ? PyImport_ImportModule("cuda_unified.copy") : NULL;
+    PyObject *done = module ? PyObject_CallMethod(module, "written", "OO", to->foreign, (PyObject *)s) : NULL;
+    Py_XDECREF(module);
+    Py_XDECREF(done);
+    return to->foreign && !done ? -1 : 0;
+}
+
 /* Copies ends[1] to ends[0], which are taken over. */
 static int copy(memory_end *ends, PyObject *stream, const char *function) {
     context_object *c = ends[0].buffer ? ends[0].buffer->context : NULL;
@@ -124,8 +145,11 @@ static int copy(memory_end *ends, PyObject *stream, const char *function) {
     stream_object *s = check(&ends[0], &ends[1]) ? NULL : to_stream(stream, c, function);
     if (!s) return release_ends(ends), -1;
     keep_poll();
-    int failed = ends[0].size ? submit(&ends[0], &ends[1], s) : 0;
-    if (!failed && ends[0].size) failed = finish(ends, s);
+    int failed = wait_for_foreign(ends, s);
+    if (!failed && ends[0].size && !(failed = submit(&ends[0], &ends[1], s))) {
+        int told = tell_foreign(&ends[0], s);
+        failed = finish(ends, s) || told;
+    }
     release_ends(ends);
     Py_DECREF((PyObject *)s);
     return failed;

@@ -278,7 +278,8 @@ typedef struct {
     size_t size;
     buffer_object *buffer; /* a reference; NULL: `view` */
     Py_buffer view;
-    char pageable; /* memory of the host that the driver does not know */
+    PyObject *foreign; /* borrowed: what copy.py made the buffer of; its stream is where the data comes from */
+    char pageable;     /* memory of the host that the driver does not know */
 } memory_end;
 
 /* Keeps both ends until what the stream has now is done, or as long as the graph that it captures; takes them over in any case. */

@@ -108,6 +108,19 @@ def test_complaint_51_the_cuda_array_interface(device, stream, buffer, elsewhere
     assert other.to_bytes(stream=stream) == DATA
 
 
+def test_data_of_others_is_waited_for_in_its_stream(device, stream, buffer):
+    stream.sync()
+    with device.stream() as theirs:
+        there, back = device.allocate(len(DATA), stream), device.allocate(len(DATA), stream)
+        stream.sync()
+        with held(theirs):
+            buffer.fill(1, stream=theirs)
+            there.copy_from(Foreign(buffer, stream=theirs.address), stream=stream)
+            cu.copy_2d(back, Foreign(buffer, stream=theirs.address), width=len(DATA), height=1, stream=stream)
+            assert not stream.done
+        assert there.to_bytes(stream=stream) == back.to_bytes(stream=stream) == b"\x01" * len(DATA)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
