@@ -42,3 +42,9 @@ def run(program, **environment):
     noise = [line for line in done.stderr.splitlines() if "CPU device" not in line and "cubind" not in line]
     assert (done.returncode, noise) == (0, []), done.stderr
     return done.stdout
+
+
+def used(device):
+    """Bytes that are allocated from the device's pool, once all work is done."""
+    device.sync()
+    return device.pool.used
