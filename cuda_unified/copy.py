@@ -29,7 +29,7 @@ def as_buffer(obj: Any, writable: Any = False) -> Buffer:
     elif hasattr(type(obj), "__dlpack__") and not _has_host_view(obj):
         import cuda_unified
 
-        buffer = _from_array(cuda_unified.as_array(obj), type(obj).__name__)  # type: ignore[attr-defined]
+        buffer = _from_array(cuda_unified.as_array(obj), type(obj).__name__)
     else:
         buffer = _from_host(obj, writable)
     if writable and buffer._flags & IS_READ_ONLY:

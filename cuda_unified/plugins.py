@@ -60,7 +60,7 @@ def as_cupy_allocator(resource: Any) -> Callable[[int], Any]:
     """
 
     def allocate(size: int) -> Any:
-        import cupy
+        import cupy  # type: ignore[import-not-found,unused-ignore]
 
         device = _device(getattr(resource, "device", None) or cupy.cuda.Device().id)
         buffer = resource.allocate(size, _borrow(cupy.cuda.get_current_stream().ptr, device))
@@ -127,7 +127,7 @@ def as_torch_allocator(resource: Any) -> Any:
 
     https://docs.pytorch.org/docs/stable/notes/cuda.html#using-custom-memory-allocators-for-cuda
     """
-    import torch
+    import torch  # type: ignore[import-not-found,unused-ignore]
 
     return torch.cuda.memory.CUDAPluggableAllocator(*plug_torch(resource))
 
@@ -137,7 +137,7 @@ def as_rmm_resource(resource: Any) -> Any:
 
     https://docs.rapids.ai/api/rmm/stable/
     """
-    import rmm
+    import rmm  # type: ignore[import-not-found,unused-ignore]
 
     ledger = _Ledger(resource)
 
@@ -211,7 +211,7 @@ class CupyResource(_Foreign):
         self._allocator = allocator
 
     def _take(self, size: int, stream: Stream) -> tuple[int, Any]:
-        import cupy
+        import cupy  # type: ignore[import-not-found,unused-ignore]
 
         with cupy.cuda.Device(self._device.ordinal), cupy.cuda.ExternalStream(stream.address, self._device.ordinal):
             memory = (self._allocator or cupy.cuda.alloc)(size)
@@ -225,12 +225,12 @@ class TorchResource(_Foreign):
     """
 
     def _take(self, size: int, stream: Stream) -> tuple[int, Any]:
-        import torch
+        import torch  # type: ignore[import-not-found,unused-ignore]
 
         return int(torch.cuda.caching_allocator_alloc(size, self._device.ordinal, stream.address)), None
 
     def _give(self, pointer: int, size: int, held: Any, stream: Stream | None) -> None:
-        import torch
+        import torch  # type: ignore[import-not-found,unused-ignore]
 
         torch.cuda.caching_allocator_delete(pointer)
 
@@ -246,7 +246,7 @@ class RmmResource(_Foreign):
         self._resource = resource
 
     def _take(self, size: int, stream: Stream) -> tuple[int, Any]:
-        import rmm
+        import rmm  # type: ignore[import-not-found,unused-ignore]
 
         resource = self._resource or rmm.mr.get_per_device_resource(self._device.ordinal)
         with self._device:
@@ -257,6 +257,6 @@ class RmmResource(_Foreign):
             held.deallocate(pointer, size, self._stream(stream))
 
     def _stream(self, stream: Stream | None) -> Any:
-        from rmm.pylibrmm.stream import Stream as RmmStream
+        from rmm.pylibrmm.stream import Stream as RmmStream  # type: ignore[import-not-found,unused-ignore]
 
         return RmmStream(self._device.default_stream if stream is None else stream)
