@@ -46,6 +46,9 @@ PyMODINIT_FUNC PyInit__native(void) {
         keep_ready,
         copy_ready,
         plug_ready,
+        kernel_ready,
+        config_ready,
+        launch_ready,
     };
     PyObject *module = driver_ready() || ending_ready() ? NULL : PyModule_Create(&definition);
     for (size_t i = 0; module && i < sizeof parts / sizeof *parts; i++)

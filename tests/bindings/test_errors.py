@@ -96,6 +96,9 @@ def test_a_layer_above_says_more(driver: ModuleType) -> None:
     assert str(error).splitlines()[1:] == ["line 3: what is this?", f"hint: {error.hint}"]
     again = copy.copy(error)
     assert (str(again), again.arguments, again.log) == (str(error), error.arguments, error.log)
+    error.hint = "ask for less"
+    assert error.hint == pickle.loads(pickle.dumps(error)).hint == "ask for less"
+    assert str(error).splitlines()[-1] == "hint: ask for less"
 
 
 def test_the_library_is_asked_for_a_text_only_when_it_is_wanted(driver: ModuleType, fake: Fake) -> None:

@@ -147,6 +147,11 @@ bool Context::enable_peer(uint64_t context, bool on) {
     return on ? peers_.insert(context).second : peers_.erase(context) > 0;
 }
 
+bool Context::is_peer(uint64_t context) {
+    std::lock_guard<std::mutex> guard(lock_);
+    return peers_.count(context) > 0;
+}
+
 std::shared_ptr<Context> current_context() {
     return stack.empty() ? nullptr : stack.back();
 }

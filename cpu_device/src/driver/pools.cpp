@@ -166,15 +166,16 @@ CUresult cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *map, siz
             if (map[i].location.id == pool.device && map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
                 return CUDA_ERROR_INVALID_VALUE;
         }
+        for (size_t i = 0; i < count; i++) pool.set_access(map[i].location.id, map[i].flags);
         return CUDA_SUCCESS;
     });
 }
 
 CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmemLocation *location) {
-    return on_pool(handle, [&](Pool &) {
+    return on_pool(handle, [&](Pool &pool) {
         if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_INVALID_VALUE;
         if (!is_device(location->id)) return CUDA_ERROR_INVALID_DEVICE;
-        *flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+        *flags = pool.access(location->id);
         return CUDA_SUCCESS;
     });
 }
