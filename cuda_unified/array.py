@@ -1,4 +1,4 @@
-"""Arrays: elements with a type, a shape and strides, on a device or on the host.  They hold data and share it; they do not compute."""
+"""Arrays: elements with a type, a shape and strides, on a device or on the host.  They hold and share data, and do not compute."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Array(_native.Array):
         """Whether the host can read it where it is."""
         return bool(self._flags & _HOST)
 
-    # ---- other views of the same memory -------------------------------------------------------------------------------------
+    # ---- other views of the same memory ----------------------------------------------------------------------------
 
     def reshape(self, *shape: Any, copy: bool | None = None, stream: Any = None) -> Array:
         """The elements in C order with another shape; one -1 is what is left.
@@ -162,7 +162,7 @@ class Array(_native.Array):
             raise TypeError("an array without dimensions cannot be iterated over")
         return (self[i] for i in range(len(self)))
 
-    # ---- copies: copying.py -------------------------------------------------------------------------------------------------------
+    # ---- copies: copying.py ----------------------------------------------------------------------------------------
 
     def contiguous(self, stream: Any = None) -> Array:
         """This array if its elements lie in C order without gaps, else a copy of which that is true."""
@@ -177,8 +177,8 @@ class Array(_native.Array):
     def copy_from(self, src: Any, *, stream: Any = None) -> Array:
         """Copies the elements of an array of the same shape and type into this one, in the order of `stream`; returns this one.
 
-        `src` is what `as_array` takes.  Memory of the host that the driver does not know has been read, or written, when this returns;
-        other memory is kept alive until the copy is done.  Any strides will do, see copying.py for what they cost.
+        `src` is what `as_array` takes.  Memory of the host that the driver does not know has been read, or written, when this
+        returns; other memory is kept alive until the copy is done.  Any strides will do, see copying.py for what they cost.
         """
         from .copying import copy
 

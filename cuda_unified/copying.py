@@ -1,8 +1,8 @@
 """Copies between arrays, to and from the host, for any shapes and strides.
 
 What a copy costs: arrays that lie together in the same order are one copy; rows with a pitch one cuMemcpy2DAsync, planes one
-cuMemcpy3DAsync; other strides a loop of these over the dimensions that are left (there is no kernel behind it).  Between the host and a
-device a copy that would be more than one call goes through contiguous memory: the host rearranges its side, the device its own.
+cuMemcpy3DAsync; other strides a loop of these over the dimensions that are left (there is no kernel behind it).  Between the
+host and a device a copy that would be more than one call goes through contiguous memory: each side rearranges its own.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def on_host_alone(array: Array) -> bool:
     return not array._flags & _DEVICE
 
 
-# ---- copies ------------------------------------------------------------------------------------------------------------------
+# ---- copies --------------------------------------------------------------------------------------------------------
 
 
 def copy(dst: Array, src: Array, stream: Any = None) -> None:
@@ -113,7 +113,7 @@ def _to_host_memory(dst: Array, src: Array, stream: Stream) -> None:
     _native.copy_strided(dst, _native.array_at(begin, src.shape, src.dtype, src.strides, None, _HOST, span, True))
 
 
-# ---- what a copy that goes on still uses -----------------------------------------------------------------------------------------
+# ---- what a copy that goes on still uses ---------------------------------------------------------------------------
 
 _kept: list[tuple[Any, tuple[Array, ...]]] = []
 _lock = threading.Lock()
@@ -136,7 +136,7 @@ def _is_done(event: Any) -> bool:
         return True
 
 
-# ---- new arrays ------------------------------------------------------------------------------------------------------------------
+# ---- new arrays ----------------------------------------------------------------------------------------------------
 
 
 def copy_beside(array: Array, stream: Any = None) -> Array:
@@ -180,7 +180,7 @@ def wait(array: Array) -> None:
         array.stream.sync()
 
 
-# ---- the host's numbers -------------------------------------------------------------------------------------------------------------
+# ---- the host's numbers --------------------------------------------------------------------------------------------
 
 
 def to_host(array: Array, stream: Any = None, out: Any = None) -> Any:

@@ -58,8 +58,8 @@ class DType(_native.DType):
     """The type of an array's elements: `DType("float32")`, `DType(numpy.float32)`, `DType(float)`; `==` takes any of these forms.
 
     Names: bool, int2 … int64, uint2 … uint64, float16 … float64, complex32 … complex128, bfloat16, float8_e4m3fn and the other
-    small floats of ml_dtypes, and with a number of lanes `float32x4`.  Elements of fewer than 8 bits have a byte each.  A structured
-    or other NumPy type without objects is a record: bytes that nobody here looks into.
+    small floats of ml_dtypes, and with a number of lanes `float32x4`.  Elements of fewer than 8 bits have a byte each.  A
+    structured or other NumPy type without objects is a record: bytes that nobody here looks into.
 
     TypeError: no type, or one that cannot be in a device's memory.
     """
@@ -198,7 +198,7 @@ def _from_numpy(what: Any) -> DType:
         raise TypeError(f"{what} is an array; give the shape to the array instead")
     if what.names is None and what.name in _SCALARS and what.kind in "biufcV":
         return DType(what.name)
-    if what.kind == "f" or what.kind == "c":  # long double: no device has it
+    if what.kind in {"f", "c"}:  # long double: no device has it
         raise TypeError(f"{what} has no counterpart on a device")
     return record(what.itemsize, what)
 
@@ -209,17 +209,9 @@ def numpy_dtype(dtype: DType) -> Any:
 
     if dtype.is_record:
         return dtype._record if dtype._record is not None else numpy.dtype(f"V{dtype.itemsize}")
-    name = dtype.name.partition("x")[0] if dtype.lanes > 1 and dtype.code not in _EXTRA_CODES else dtype.name
-    if dtype.lanes > 1:
-        name = _BY_CODE[dtype.code, dtype.bits].name
-    if _SCALARS[name][3] is not None:
-        base = numpy.dtype(name)
-    else:
-        base = _ml_dtype(name)
+    name = _BY_CODE[dtype.code, dtype.bits].name
+    base = numpy.dtype(name) if _SCALARS[name][3] is not None else _ml_dtype(name)
     return base if dtype.lanes == 1 else numpy.dtype((base, (dtype.lanes,)))
-
-
-_EXTRA_CODES = {code for code, _ in _SMALL_FLOATS.values()}
 
 
 def _ml_dtype(name: str) -> Any:

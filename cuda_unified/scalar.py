@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from .dtype import DType
@@ -137,7 +137,7 @@ def _pack(name: str, value: Any) -> bytes:
 
 def _round_to_bfloat16(value: float) -> bytes:
     """Once, from the double: rounding to a float first would round twice."""
-    if value != value:
+    if math.isnan(value):
         return b"\xc0\x7f"
     mantissa, exponent = math.frexp(abs(value)) if math.isfinite(value) else (0.0, 0)
     if not math.isfinite(value) or not mantissa:
@@ -149,7 +149,7 @@ def _round_to_bfloat16(value: float) -> bytes:
     return struct.pack("<f", math.copysign(rounded, value))[2:]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _values(name: str) -> tuple[float, ...]:
     """The value of each bit pattern of a small float."""
     exponent_bits, mantissa_bits, bias, special = _SMALL[name]
@@ -160,9 +160,8 @@ def _values(name: str) -> tuple[float, ...]:
         exponent = pattern >> mantissa_bits & (1 << exponent_bits) - 1
         mantissa = pattern & (1 << mantissa_bits) - 1
         top = exponent == (1 << exponent_bits) - 1
-        if special == "negative zero" and pattern == 1 << total - 1:
-            value = math.nan
-        elif special == "all ones" and top and mantissa == (1 << mantissa_bits) - 1:
+        last = mantissa == (1 << mantissa_bits) - 1
+        if (special == "negative zero" and pattern == 1 << total - 1) or (special == "all ones" and top and last):
             value = math.nan
         elif special == "ieee" and top:
             value = math.nan if mantissa else math.inf
@@ -175,12 +174,12 @@ def _values(name: str) -> tuple[float, ...]:
 
 
 def _nearest(name: str, value: float) -> int:
-    """The bit pattern nearest to a value, even at halves; what is too large becomes what the format has for it, as in ml_dtypes."""
+    """The bit pattern nearest to a value, even at halves; what is too large becomes what the format has for it."""
     if name == "float8_e8m0fnu":
         return _nearest_power(value)
     values = _values(name)
-    nans = [i for i, v in enumerate(values) if v != v]
-    if value != value:
+    nans = [i for i, v in enumerate(values) if math.isnan(v)]
+    if math.isnan(value):
         if not nans:
             raise OverflowError(f"{name} has no NaN")
         return nans[0]
@@ -201,7 +200,7 @@ def _nearest(name: str, value: float) -> int:
 
 
 def _nearest_power(value: float) -> int:
-    if value != value or value < 0 or math.isinf(value):
+    if math.isnan(value) or value < 0 or math.isinf(value):
         return 255
     if value == 0:
         return 0

@@ -74,10 +74,32 @@ array_object *array_of_buffer(buffer_object *b) {
     a->stream = (stream_object *)Py_XNewRef((PyObject *)b->stream);
     a->dtype = (dtype_object *)Py_NewRef((PyObject *)bytes);
     a->flags = b->flags;
+    a->read_only = (b->flags & IS_READ_ONLY) != 0;
     a->shape[0] = (int64_t)(a->size = b->size);
     a->strides[0] = 1;
     array_own(a, (PyObject *)b);
     return a;
+}
+
+PyObject *buffer_dlpack(PyObject *self, arguments args, Py_ssize_t n, PyObject *kwnames) {
+    array_object *a = array_of_buffer((buffer_object *)self);
+    PyObject *capsule = a ? array_dlpack((PyObject *)a, args, n, kwnames) : NULL;
+    Py_XDECREF((PyObject *)a);
+    return capsule;
+}
+
+PyObject *buffer_dlpack_device(PyObject *self, PyObject *unused) {
+    array_object *a = array_of_buffer((buffer_object *)self);
+    PyObject *pair = a ? array_dlpack_device((PyObject *)a, unused) : NULL;
+    Py_XDECREF((PyObject *)a);
+    return pair;
+}
+
+PyObject *buffer_cuda_interface(PyObject *self, void *closure) {
+    array_object *a = array_of_buffer((buffer_object *)self);
+    PyObject *dict = a ? array_cuda_interface((PyObject *)a, closure) : NULL;
+    Py_XDECREF((PyObject *)a);
+    return dict;
 }
 
 array_object *array_on_host(int ndim, const int64_t *shape, dtype_object *d) {

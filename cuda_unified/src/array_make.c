@@ -94,7 +94,7 @@ static PyObject *array_over(PyObject *Py_UNUSED(module), PyObject *args) {
     a->context = (context_object *)Py_XNewRef((PyObject *)b->context);
     a->stream = (stream_object *)Py_XNewRef((PyObject *)b->stream);
     a->flags = b->flags;
-    a->read_only = (unsigned char)readonly;
+    a->read_only = readonly || b->flags & IS_READ_ONLY;
     array_own(a, buffer);
     return (PyObject *)a;
 }

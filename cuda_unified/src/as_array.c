@@ -3,12 +3,14 @@
 #include "dlpack.h"
 #include "interfaces.h"
 
-enum protocol { EXCHANGE, DLPACK, CUDA_INTERFACE, ARRAY_STRUCT, BUFFER, ARRAY_INTERFACE, PROTOCOLS };
+/* NumPy's own arrays are fastest as buffers, where their type has a letter there. */
+enum protocol { EXCHANGE, DLPACK, CUDA_INTERFACE, ARRAY_STRUCT, BUFFER, ARRAY_INTERFACE, PROTOCOLS, PLAIN_BUFFER };
 
 typedef struct {
     PyTypeObject *type; /* a reference, so that its address is not used again */
     const dlpack_exchange *api;
-    int first; /* what to try first */
+    int first;      /* what to try first */
+    int has_struct; /* the type itself, not its instances */
 } known_type;
 enum { KNOWN_TYPES = 64 };
 static known_type known[KNOWN_TYPES];
@@ -20,17 +22,28 @@ static int has(PyTypeObject *type, const char *name) {
     return value != NULL;
 }
 
+/* numpy.ndarray itself: no class that derives from it, which may have ideas of its own. */
+static int is_numpy(PyTypeObject *type) {
+    PyObject *modules = PyImport_GetModuleDict(), *numpy = PyDict_GetItemString(modules, "numpy");
+    PyObject *theirs = numpy ? PyObject_GetAttrString(numpy, "ndarray") : NULL;
+    if (!theirs) PyErr_Clear();
+    Py_XDECREF(theirs);
+    return theirs == (PyObject *)type;
+}
+
 static COLD known_type learn(PyObject *o, known_type *place) {
     PyTypeObject *type = Py_TYPE(o);
     const dlpack_exchange *api = dlpack_exchange_of((PyObject *)type);
-    int first = api                                     ? EXCHANGE
+    int first = is_numpy(type)                          ? PLAIN_BUFFER
+                : api                                   ? EXCHANGE
                 : has(type, "__dlpack__")               ? DLPACK
                 : has(type, "__cuda_array_interface__") ? CUDA_INTERFACE
                 : has(type, "__array_struct__")         ? ARRAY_STRUCT
                 : PyObject_CheckBuffer(o)               ? BUFFER
                 : has(type, "__array_interface__")      ? ARRAY_INTERFACE
                                                         : DLPACK;
-    known_type now = {(PyTypeObject *)Py_NewRef((PyObject *)type), api, first}, before = *place;
+    known_type now = {(PyTypeObject *)Py_NewRef((PyObject *)type), api, first, has(type, "__array_struct__")},
+               before = *place;
     *place = now;
     Py_XDECREF((PyObject *)before.type); /* which may do anything, also to this table */
     return now;
@@ -42,19 +55,22 @@ static PyObject *import(int protocol, PyObject *o, PyObject *stream, const dlpac
     case EXCHANGE: return api ? dlpack_import_fast(api, o, stream) : NULL;
     case DLPACK: return dlpack_import(o, stream);
     case CUDA_INTERFACE: return cuda_interface_import(o, stream);
-    case BUFFER: return buffer_import(o);
+    case BUFFER: return buffer_import(o, 0);
+    case PLAIN_BUFFER: return buffer_import(o, 1);
     case ARRAY_STRUCT: return array_struct_import(o);
     default: return array_interface_import(o);
     }
 }
 
 /* Every protocol in turn, where the first did not do; with its error, or none. */
-static COLD PyObject *import_otherwise(PyObject *o, PyObject *stream, int tried) {
+static COLD PyObject *import_otherwise(PyObject *o, PyObject *stream, int tried, known_type *place) {
     PyObject *type, *value, *trace, *a = NULL;
     PyErr_Fetch(&type, &value, &trace);
+    int absent = !type && tried != PLAIN_BUFFER;
     for (int p = DLPACK; p < PROTOCOLS && !a; p++) {
         if (p == tried) continue;
         a = import(p, o, stream, NULL);
+        if (a && absent && place->type == Py_TYPE(o)) place->first = p; /* an attribute that its instances have */
         if (a || !PyErr_Occurred()) continue;
         if (type || !PyErr_ExceptionMatches(PyExc_BufferError)) {
             if (type) {
@@ -88,8 +104,9 @@ static PyObject *convert(PyObject *o, PyObject *stream) {
     if (UNLIKELY(k.type != Py_TYPE(o))) k = learn(o, place);
     PyObject *a = import(k.first, o, stream, k.api);
     if (LIKELY(a != NULL)) return a;
+    if (k.first == PLAIN_BUFFER) PyErr_Clear(); /* whatever it does not like about this one, others say better */
     if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_BufferError)) return NULL;
-    return import_otherwise(o, stream, k.first);
+    return import_otherwise(o, stream, k.first, place);
 }
 
 /* Keeps a writable array from being written, or refuses one that is not; takes the reference. */
@@ -123,14 +140,22 @@ static PyObject *as_array(PyObject *Py_UNUSED(module), arguments args, Py_ssize_
     return a && out[2] && out[2] != Py_None ? with_access(a, out[0], out[2]) : a;
 }
 
+/* The struct, or the dict; first what the type has, since looking for what is not there takes long. */
+static PyObject *import_host_interface(PyObject *o) {
+    known_type *place = &known[((uintptr_t)Py_TYPE(o) >> 5) % KNOWN_TYPES], k = *place;
+    if (UNLIKELY(k.type != Py_TYPE(o))) k = learn(o, place);
+    PyObject *a = k.has_struct ? array_struct_import(o) : array_interface_import(o);
+    if (a || PyErr_Occurred()) return a;
+    return k.has_struct ? array_interface_import(o) : array_struct_import(o);
+}
+
 /* One protocol alone; TypeError where the object does not have it. */
 static PyObject *only(int protocol, const char *name, arguments args, Py_ssize_t n, PyObject *kwnames) {
     const signature s = {name, 1, 1, {"obj", protocol <= CUDA_INTERFACE ? "stream" : NULL, NULL}};
     PyObject *out[MOST_PARAMETERS] = {n ? args[0] : NULL, NULL};
     if ((n != 1 || kwnames) && parse_arguments(&s, args, n, kwnames, out)) return NULL;
     PyObject *o = out[0], *stream = protocol <= CUDA_INTERFACE ? out[1] : NULL;
-    PyObject *a = protocol == ARRAY_STRUCT ? array_struct_import(o) : import(protocol, o, stream, NULL);
-    if (!a && !PyErr_Occurred() && protocol == ARRAY_STRUCT) a = array_interface_import(o);
+    PyObject *a = protocol == ARRAY_STRUCT ? import_host_interface(o) : import(protocol, o, stream, NULL);
     if (!a && !PyErr_Occurred())
         PyErr_Format(PyExc_TypeError, "%s(): %R does not offer that protocol", name, (PyObject *)Py_TYPE(o));
     return a;

@@ -174,6 +174,8 @@ static Py_ssize_t length(PyObject *self) {
 static PyMethodDef methods[] = {
     {"close", FAST(buffer_close), METH_FASTCALL | METH_KEYWORDS,
      "Gives the memory back, stream-ordered memory in the order of `stream` or of the stream it was allocated on."},
+    {"__dlpack__", FAST(buffer_dlpack), METH_FASTCALL | METH_KEYWORDS, "The bytes as a DLPack capsule, see Array."},
+    {"__dlpack_device__", buffer_dlpack_device, METH_NOARGS, "(device type, device number) as DLPack counts them."},
     {"__enter__", buffer_enter, METH_NOARGS, NULL},
     {"__exit__", FAST(buffer_exit), METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
@@ -193,12 +195,18 @@ static PyMemberDef members[] = {
 static PyGetSetDef getters[] = {
     {"pointer", pointer, NULL, "The address, an int; ClosedError once the buffer is closed.", NULL},
     {"is_closed", is_closed, NULL, "Whether it was closed.", NULL},
+    {"__cuda_array_interface__", buffer_cuda_interface, NULL, "The bytes, where kernels can use them.", NULL},
     {"stream", get_stream, set_stream, "The stream in whose order it is freed; None: at once.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot slots[] = {
-    {Py_tp_dealloc, buffer_dealloc}, {Py_tp_methods, methods}, {Py_tp_members, members},
-    {Py_tp_getset, getters},         {Py_sq_length, length},   {0, NULL},
+    {Py_tp_dealloc, buffer_dealloc},
+    {Py_tp_methods, methods},
+    {Py_tp_members, members},
+    {Py_tp_getset, getters},
+    {Py_sq_length, length},
+    {Py_bf_getbuffer, array_getbuffer},
+    {0, NULL},
 };
 static PyType_Spec spec = {"cuda_unified._native.Buffer", sizeof(buffer_object), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};

@@ -109,11 +109,11 @@ static int follow(array_object *a, PyObject *theirs, PyObject *stream) {
 
 /* NULL without an error: the object has no such interface. */
 PyObject *cuda_interface_import(PyObject *o, PyObject *stream) {
-    PyObject *dict = interface_of(o, "__cuda_array_interface__");
+    PyObject *dict = interface_of(o, N.cuda);
     if (!dict) return NULL;
     array_object *a = array_of_interface(dict, "__cuda_array_interface__", NULL);
     if (a) array_own(a, o);
-    PyObject *theirs = a ? PyDict_GetItemString(dict, "stream") : NULL;
+    PyObject *theirs = a ? PyDict_GetItemWithError(dict, N.stream) : NULL;
     if (a && (find_device(a) || follow(a, theirs, stream))) {
         Py_DECREF((PyObject *)a);
         a = NULL;

@@ -1,6 +1,7 @@
 /* Arrays of other libraries, through DLPack. */
 #include "native.h"
 #include "dlpack.h"
+#include "interfaces.h"
 
 /* ---- the managed tensor -------------------------------------------------------------------------------------------------- */
 
@@ -151,9 +152,8 @@ static PyObject *consume_capsule(PyObject *Py_UNUSED(module), PyObject *capsule)
 
 /* ---- calling a producer ---------------------------------------------------------------------------------------------------- */
 
-static PyObject *names[4]; /* of attributes and keywords */
-enum { DLPACK, DLPACK_DEVICE, MAX_VERSION, STREAM };
-static PyObject *version, *host_keywords; /* (1, 3), {"max_version": (1, 3)} */
+struct interface_names N;
+static PyObject *version, *host_keywords, *order_keywords; /* (1, 3), ("max_version",), ("max_version", "stream") */
 
 int import_stream(PyObject *o, context_object *c, stream_object **out) {
     *out = NULL;
@@ -167,9 +167,7 @@ int import_stream(PyObject *o, context_object *c, stream_object **out) {
 static int device_of(PyObject *producer, context_object **c) {
     dlpack_tensor t = {0};
     *c = NULL;
-    PyObject *method = PyObject_GetAttr(producer, names[DLPACK_DEVICE]);
-    PyObject *pair = method ? PyObject_CallNoArgs(method) : NULL;
-    Py_XDECREF(method);
+    PyObject *pair = PyObject_VectorcallMethod(N.dlpack_device, &producer, 1, NULL);
     if (!pair) return -1;
     int failed = 0, type = 0, id = 0;
     if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) {
@@ -193,59 +191,55 @@ static int device_of(PyObject *producer, context_object **c) {
     return 0;
 }
 
-/* producer.__dlpack__ with the keywords, or without max_version where it is older than that. */
-static PyObject *call(PyObject *method, PyObject *keywords) {
-    static PyObject *nothing;
-    if (!nothing && !(nothing = PyTuple_New(0))) return NULL;
-    PyObject *capsule = PyObject_Call(method, nothing, keywords);
-    if (LIKELY(capsule) || !PyErr_ExceptionMatches(PyExc_TypeError)) return capsule;
-    PyErr_Clear();
-    PyObject *fewer = PyDict_Copy(keywords);
-    if (fewer && !PyDict_DelItem(fewer, names[MAX_VERSION])) capsule = PyObject_Call(method, nothing, fewer);
-    Py_XDECREF(fewer);
-    return capsule;
-}
-
-static PyObject *call_on_host(PyObject *method) {
-    if (!host_keywords) host_keywords = Py_BuildValue("{OO}", names[MAX_VERSION], version);
-    PyObject *keywords = Py_XNewRef(host_keywords);
-    PyObject *capsule = keywords ? call(method, keywords) : NULL;
-    if (keywords &&
-        (PyDict_Size(keywords) != 1 || Py_REFCNT(keywords) != 2)) { /* somebody keeps it or has changed it */
-        if (keywords == host_keywords) Py_CLEAR(host_keywords);
+/* producer.__dlpack__(max_version=..., stream=...), without max_version where it is older than that; s NULL: no order, where the
+ * memory is a device's. */
+static PyObject *call(PyObject *producer, int on_device, const stream_object *s) {
+    PyObject *a[3] = {producer, version, NULL}, *capsule;
+    if (LIKELY(!on_device)) {
+        capsule = PyObject_VectorcallMethod(N.dlpack, a, 1, host_keywords);
+        if (LIKELY(capsule) || !PyErr_ExceptionMatches(PyExc_TypeError)) return capsule;
+        PyErr_Clear();
+        return PyObject_VectorcallMethod(N.dlpack, a, 1, NULL);
     }
-    Py_XDECREF(keywords);
-    return capsule;
-}
-
-static PyObject *call_in_order(PyObject *method, const stream_object *s) {
     uintptr_t handle = s ? (uintptr_t)s->handle : 0;
-    PyObject *number = s ? PyLong_FromUnsignedLongLong(handle ? handle : 1) : PyLong_FromLong(-1);
-    PyObject *keywords = number ? Py_BuildValue("{OOOO}", names[STREAM], number, names[MAX_VERSION], version) : NULL;
-    PyObject *capsule = keywords ? call(method, keywords) : NULL;
-    Py_XDECREF(number);
-    Py_XDECREF(keywords);
+    a[2] = s ? PyLong_FromUnsignedLongLong(handle ? handle : 1) : PyLong_FromLong(-1);
+    if (!a[2]) return NULL;
+    capsule = PyObject_VectorcallMethod(N.dlpack, a, 1, order_keywords);
+    if (!capsule && PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyObject *older[] = {producer, a[2]}, *keywords = PyTuple_Pack(1, N.stream);
+        PyErr_Clear();
+        capsule = keywords ? PyObject_VectorcallMethod(N.dlpack, older, 1, keywords) : NULL;
+        Py_XDECREF(keywords);
+    }
+    Py_DECREF(a[2]);
     return capsule;
 }
 
 /* NULL without an error: it has no __dlpack__. */
 PyObject *dlpack_import(PyObject *producer, PyObject *stream) {
-    PyObject *method = PyObject_GetAttr(producer, names[DLPACK]);
     context_object *c;
     stream_object *s = NULL;
     int copied;
-    if (!method) {
+    array_object *a = NULL;
+    if (device_of(producer, &c)) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return NULL;
+        PyObject *type, *value, *trace, *method; /* of what does not exist, or of something within? */
+        PyErr_Fetch(&type, &value, &trace);
+        method = PyObject_GetAttr(producer, N.dlpack);
+        if (method) {
+            PyErr_Restore(type, value, trace);
+            return Py_DECREF(method), NULL;
+        }
         if (PyErr_ExceptionMatches(PyExc_AttributeError)) PyErr_Clear();
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(trace);
         return NULL;
     }
-    array_object *a = NULL;
-    PyObject *capsule = NULL;
-    if (!device_of(producer, &c) && !(c && import_stream(stream, c, &s)))
-        capsule = c ? call_in_order(method, s) : call_on_host(method);
+    PyObject *capsule = c && import_stream(stream, c, &s) ? NULL : call(producer, c != NULL, s);
     if (capsule && (a = consume(capsule, &copied)) && s) array_ready_in(a, s);
     Py_XDECREF(capsule);
     Py_XDECREF((PyObject *)s);
-    Py_DECREF(method);
     return (PyObject *)a;
 }
 
@@ -288,9 +282,13 @@ static PyMethodDef functions[] = {
 
 HIDDEN int dlpack_in_ready(PyObject *module);
 int dlpack_in_ready(PyObject *module) {
-    const char *const texts[] = {"__dlpack__", "__dlpack_device__", "max_version", "stream"};
-    for (int i = 0; i < 4; i++)
-        if (!(names[i] = PyUnicode_InternFromString(texts[i]))) return -1;
+#define X(name, text) \
+    if (!(N.name = PyUnicode_InternFromString(text))) return -1;
+    INTERFACE_NAMES(X)
+#undef X
+    host_keywords = PyTuple_Pack(1, N.max_version);
+    order_keywords = PyTuple_Pack(2, N.max_version, N.stream);
+    if (!host_keywords || !order_keywords) return -1;
     version = Py_BuildValue("(ii)", DLPACK_MAJOR, DLPACK_MINOR);
     return version ? PyModule_AddFunctions(module, functions) : -1;
 }

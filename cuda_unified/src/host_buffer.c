@@ -87,19 +87,20 @@ static dtype_object *type_of_letter(const char *format, Py_ssize_t itemsize) {
     return NULL;
 }
 
-static dtype_object *type_of_format(const Py_buffer *view) {
+static dtype_object *type_of_format(const Py_buffer *view, int plain) {
     const char *format = view->format ? view->format : "B";
     if (*format == '@' || *format == '=' || *format == '<') format++;
     dtype_object *d = type_of_letter(format, view->itemsize);
     if (d || PyErr_Occurred()) return (dtype_object *)Py_XNewRef((PyObject *)d);
+    if (plain) return (dtype_object *)(refuse("records"), NULL);
     PyObject *module = PyImport_ImportModule("cuda_unified.dtype");
     PyObject *made = module ? PyObject_CallMethod(module, "from_format", "sn", view->format, view->itemsize) : NULL;
     Py_XDECREF(module);
     return (dtype_object *)made;
 }
 
-static int take_view(array_object *a, const Py_buffer *view) {
-    if (!(a->dtype = type_of_format(view))) return -1;
+static int take_view(array_object *a, const Py_buffer *view, int plain) {
+    if (!(a->dtype = type_of_format(view, plain))) return -1;
     for (int i = 0; i < a->ndim; i++) a->shape[i] = view->shape ? view->shape[i] : view->len / view->itemsize;
     if (array_set_size(a)) return -1;
     if (view->strides)
@@ -113,7 +114,7 @@ static int take_view(array_object *a, const Py_buffer *view) {
 }
 
 /* NULL without an error: the object has no buffer protocol. */
-PyObject *buffer_import(PyObject *o) {
+PyObject *buffer_import(PyObject *o, int plain) {
     if (!PyObject_CheckBuffer(o)) return NULL;
     Py_buffer *view = PyMem_Malloc(sizeof *view);
     if (!view) return PyErr_NoMemory();
@@ -130,7 +131,7 @@ PyObject *buffer_import(PyObject *o) {
     if (!a) return PyBuffer_Release(view), PyMem_Free(view), NULL;
     a->kept = view;
     a->keeps = KEEPS_VIEW;
-    if (!take_view(a, view)) return (PyObject *)a;
+    if (!take_view(a, view, plain)) return (PyObject *)a;
     Py_DECREF((PyObject *)a);
     return NULL;
 }

@@ -60,11 +60,11 @@ static dtype_object *type_of_text(PyObject *typestr, PyObject *descr) {
 
 /* ---- the dict ---------------------------------------------------------------------------------------------------------------- */
 
-PyObject *interface_of(PyObject *o, const char *name) {
-    PyObject *dict = PyObject_GetAttrString(o, name);
+PyObject *interface_of(PyObject *o, PyObject *attribute) {
+    PyObject *dict = PyObject_GetAttr(o, attribute);
     if (!dict && PyErr_ExceptionMatches(PyExc_AttributeError)) PyErr_Clear();
     if (!dict || PyDict_Check(dict)) return dict;
-    PyErr_Format(PyExc_TypeError, "%s of %R must be a dict, not %R", name, (PyObject *)Py_TYPE(o),
+    PyErr_Format(PyExc_TypeError, "%U of %R must be a dict, not %R", attribute, (PyObject *)Py_TYPE(o),
                  (PyObject *)Py_TYPE(dict));
     Py_DECREF(dict);
     return NULL;
@@ -97,8 +97,8 @@ static int take_strides(array_object *a, PyObject *strides, const char *name) {
 }
 
 array_object *array_of_interface(PyObject *dict, const char *name, PyObject **data) {
-    PyObject *shape = PyDict_GetItemString(dict, "shape"), *typestr = PyDict_GetItemString(dict, "typestr");
-    PyObject *mask = PyDict_GetItemString(dict, "mask");
+    PyObject *shape = PyDict_GetItemWithError(dict, N.shape), *typestr = PyDict_GetItemWithError(dict, N.typestr);
+    PyObject *mask = PyDict_GetItemWithError(dict, N.mask);
     int64_t dims[MOST_DIMENSIONS];
     if (!shape || !typestr) {
         PyErr_Format(PyExc_TypeError, "%s has no %s", name, shape ? "typestr" : "shape");
@@ -112,9 +112,9 @@ array_object *array_of_interface(PyObject *dict, const char *name, PyObject **da
     array_object *a = n < 0 ? NULL : array_new(n);
     if (!a) return NULL;
     memcpy(a->shape, dims, (size_t)n * sizeof *dims);
-    a->dtype = type_of_text(typestr, PyDict_GetItemString(dict, "descr"));
-    if (!a->dtype || array_set_size(a) || take_strides(a, PyDict_GetItemString(dict, "strides"), name) ||
-        take_data(a, PyDict_GetItemString(dict, "data"), name, data)) {
+    a->dtype = type_of_text(typestr, PyDict_GetItemWithError(dict, N.descr));
+    if (!a->dtype || array_set_size(a) || take_strides(a, PyDict_GetItemWithError(dict, N.strides), name) ||
+        take_data(a, PyDict_GetItemWithError(dict, N.data), name, data)) {
         Py_DECREF((PyObject *)a);
         return NULL;
     }
@@ -146,10 +146,10 @@ static int take_object(array_object *a, PyObject *data, PyObject *offset) {
 }
 
 PyObject *array_interface_import(PyObject *o) {
-    PyObject *dict = interface_of(o, "__array_interface__"), *data = NULL;
+    PyObject *dict = interface_of(o, N.host), *data = NULL;
     array_object *a = dict ? array_of_interface(dict, "__array_interface__", &data) : NULL;
     PyObject *pair = a ? PyTuple_Pack(2, o, dict) : NULL;
-    if (a && (!pair || (data && take_object(a, data, PyDict_GetItemString(dict, "offset"))))) {
+    if (a && (!pair || (data && take_object(a, data, PyDict_GetItemWithError(dict, N.offset))))) {
         Py_DECREF((PyObject *)a);
         a = NULL;
     }
@@ -209,7 +209,7 @@ static array_object *array_of_struct(const array_struct *p, PyObject *o) {
 
 /* NULL without an error: the object has no such interface. */
 PyObject *array_struct_import(PyObject *o) {
-    PyObject *capsule = PyObject_GetAttrString(o, "__array_struct__");
+    PyObject *capsule = PyObject_GetAttr(o, N.host_struct);
     if (!capsule) {
         if (PyErr_ExceptionMatches(PyExc_AttributeError)) PyErr_Clear();
         return NULL;

@@ -134,7 +134,7 @@ typedef struct {
 } event_object;
 
 enum how_freed { NOT_FREED, FREED_ASYNC, FREED_SYNC, FREED_HOST, FREED_BY_RESOURCE };
-enum accessible { BY_DEVICE = 1, BY_HOST = 2, IS_MANAGED = 4, IS_PINNED = 8 };
+enum accessible { BY_DEVICE = 1, BY_HOST = 2, IS_MANAGED = 4, IS_PINNED = 8, IS_READ_ONLY = 16 };
 
 typedef struct buffer_object {
     PyObject_HEAD PyObject *weakrefs;
@@ -342,6 +342,10 @@ HIDDEN PyObject *array_cuda_interface(PyObject *self, void *closure);
 HIDDEN PyObject *array_host_interface(PyObject *self, void *closure);
 HIDDEN int array_getbuffer(PyObject *self, Py_buffer *view, int flags);
 HIDDEN void array_releasebuffer(PyObject *self, Py_buffer *view);
+/* The same of a Buffer: its bytes. */
+HIDDEN PyObject *buffer_dlpack(PyObject *self, arguments a, Py_ssize_t n, PyObject *kwnames);
+HIDDEN PyObject *buffer_dlpack_device(PyObject *self, PyObject *unused);
+HIDDEN PyObject *buffer_cuda_interface(PyObject *self, void *closure);
 
 /* ---- parts, one file each: a type or functions that module.c adds ------------------------------------------------------ */
 
