@@ -7,7 +7,7 @@ host and a device a copy that would be more than one call goes through contiguou
 
 from __future__ import annotations
 
-import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from . import _native
@@ -115,18 +115,24 @@ def _to_host_memory(dst: Array, src: Array, stream: Stream) -> None:
 
 # ---- what a copy that goes on still uses ---------------------------------------------------------------------------
 
-_kept: list[tuple[Any, tuple[Array, ...]]] = []
-_lock = threading.Lock()
+_kept: deque[tuple[Any, tuple[Array, ...]]] = deque()
+"""(event, arrays): each is taken out and put back alone, since what dies here may copy arrays itself"""
 
 
 def _keep(stream: Stream, *arrays: Array) -> None:
     """Keeps arrays until what the stream has now is done; those that it frees itself, in its order, need no keeping."""
+    for _ in range(len(_kept)):
+        try:
+            entry = _kept.popleft()
+        except IndexError:  # another thread looks at the rest
+            break
+        if not _is_done(entry[0]):
+            _kept.append(entry)
     arrays = tuple(a for a in arrays if not on_host_alone(a) and (a.buffer is None or a.buffer.stream is not stream))
-    if arrays or _kept:
-        with _lock:
-            _kept[:] = [entry for entry in _kept if not _is_done(entry[0])]
-            if arrays:
-                _kept.append((stream.record(timing=False), arrays))
+    if arrays:
+        event = stream.record(timing=False)
+        if not _is_done(event):
+            _kept.append((event, arrays))
 
 
 def _is_done(event: Any) -> bool:

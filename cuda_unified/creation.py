@@ -118,7 +118,10 @@ def from_host(
     except TypeError:
         import numpy
 
-        source = as_array(numpy.asarray(obj, None if dtype is None else DType(dtype).numpy))
+        try:
+            source = as_array(numpy.asarray(obj, None if dtype is None else DType(dtype).numpy))
+        except BufferError as error:
+            raise TypeError(f"from_host(): {error}") from None
     if dtype is not None and source.dtype != dtype:
         raise TypeError(f"the host's data is {source.dtype}, not {DType(dtype)}: convert it there")
     made = empty(source.shape, source.dtype, device=device, stream=stream, resource=resource)

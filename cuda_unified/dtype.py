@@ -159,7 +159,7 @@ def resolve(what: Any) -> DType:
     if torch_name.startswith("torch."):
         return _by_name(torch_name[6:])
     numpy = sys.modules.get("numpy")
-    if numpy is None:
+    if numpy is None or what is None:
         raise TypeError(f"{what!r} is no type of elements")
     try:
         return _from_numpy(numpy.dtype(what))

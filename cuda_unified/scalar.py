@@ -200,10 +200,8 @@ def _nearest(name: str, value: float) -> int:
 
 
 def _nearest_power(value: float) -> int:
-    if math.isnan(value) or value < 0 or math.isinf(value):
+    if not 0 < value < math.inf:  # there is neither a sign nor a zero
         return 255
-    if value == 0:
-        return 0
     mantissa, exponent = math.frexp(value)  # value = mantissa * 2**exponent, from 0.5 on
     power = exponent - 1 + (mantissa * 2 >= 1.5)
     return 255 if power > 127 else max(power + 127, 0)
