@@ -21,7 +21,7 @@ from_dlpack = _native.from_dlpack
 
 def from_dlpack_with(obj: Any, device: Any = None, copy: bool | None = None, stream: Any = None) -> Array:
     """`_native.from_dlpack` where a device or a copy is asked for."""
-    if copy not in (None, True, False):
+    if copy is not None and not isinstance(copy, bool):
         raise TypeError(f"copy must be True, False or None, not {copy!r}")
     here = tuple(int(x) for x in obj.__dlpack_device__())
     place = resolve_device(device) if device is not None else None

@@ -66,6 +66,10 @@ static int fill(array_object *a, dlpack_tensor *t, struct dlpack_where where) {
     return 0;
 }
 
+static int is_padded(const array_object *a) {
+    return a->dtype->bits && a->dtype->bits < 8 && a->dtype->lanes == 1;
+}
+
 dlpack_versioned *dlpack_export(array_object *a, struct dlpack_where where, uint64_t flags) {
     dlpack_versioned *m = malloc(sizeof *m);
     if (!m) return (dlpack_versioned *)PyErr_NoMemory();
@@ -74,12 +78,12 @@ dlpack_versioned *dlpack_export(array_object *a, struct dlpack_where where, uint
     m->manager_ctx = a;
     m->deleter = delete_versioned;
     m->flags = flags | (a->read_only ? DLPACK_READ_ONLY : 0) |
-               (a->dtype->bits < 8 && a->dtype->lanes == 1 ? DLPACK_SUBBYTE_PADDED : 0);
+               (is_padded(a) ? DLPACK_SUBBYTE_PADDED : 0);
     return m;
 }
 
 static dlpack_managed *export_legacy(array_object *a, struct dlpack_where where) {
-    if (a->read_only || (a->dtype->bits < 8 && a->dtype->lanes == 1)) {
+    if (a->read_only || is_padded(a)) {
         PyErr_Format(PyExc_BufferError,
                      "%s can only be exported to consumers of DLPack 1.0 or later (max_version=(1, 0))",
                      a->read_only ? "a read-only array" : "elements of fewer than 8 bits");

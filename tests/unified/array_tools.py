@@ -6,6 +6,7 @@ import ctypes
 import os
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from functools import cache
 
@@ -61,7 +62,10 @@ def waits_for(later, earlier, act):
     """Whether act() makes work of one stream begin after what the other one has."""
     with held(earlier):
         act()
-        return not later.record().done
+        event, end = later.record(), time.monotonic() + 0.05
+        while not event.done and time.monotonic() < end:
+            time.sleep(0.001)
+        return not event.done
 
 
 # ---- memory of every kind -----------------------------------------------------------------------------------------------------
@@ -139,7 +143,9 @@ def look(capsule):
     """The struct that a capsule holds."""
     name = api.PyCapsule_GetName(capsule)
     kind = Versioned if b"versioned" in name else Legacy
-    return kind.from_address(api.PyCapsule_GetPointer(capsule, name))
+    struct = kind.from_address(api.PyCapsule_GetPointer(capsule, name))
+    struct.keeps = capsule
+    return struct
 
 
 class Producer:
@@ -167,6 +173,35 @@ class Producer:
         self.asked.append(keywords)
         self.capsule = api.PyCapsule_New(ctypes.addressof(self.struct), self.name, None)
         return self.capsule
+
+
+# ---- DLPack's table of C functions ---------------------------------------------------------------------------------------------
+
+SET_ERROR = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p)
+OUT = ctypes.POINTER(ctypes.c_void_p)
+ALLOCATOR = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Tensor), OUT, ctypes.c_void_p, SET_ERROR)  # without the GIL
+FROM_OBJECT = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, OUT)
+TO_OBJECT = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.py_object))
+TENSOR_OF = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.POINTER(Tensor))
+WORK_STREAM = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_int32, ctypes.c_int32, OUT)
+
+
+class Exchange(ctypes.Structure):
+    _fields_ = [
+        ("major", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("older", ctypes.c_void_p),
+        ("allocator", ALLOCATOR),
+        ("from_object", FROM_OBJECT),
+        ("to_object", TO_OBJECT),
+        ("tensor_of", TENSOR_OF),
+        ("work_stream", WORK_STREAM),
+    ]
+
+
+def exchange_of(kind):
+    """The table of a type."""
+    return Exchange.from_address(api.PyCapsule_GetPointer(kind.__dlpack_c_exchange_api__, b"dlpack_exchange_api"))
 
 
 # ---- programs ---------------------------------------------------------------------------------------------------------------------

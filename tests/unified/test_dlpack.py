@@ -176,7 +176,9 @@ def test_stream_0_is_disallowed(array):
         array.__dlpack__(stream=0)
 
 
-@pytest.mark.parametrize(("stream", "error"), [(-2, ValueError), (2**64, ValueError), (1.0, TypeError), (True, TypeError), ("1", TypeError)])
+@pytest.mark.parametrize(
+    ("stream", "error"), [(-2, ValueError), (2**64, ValueError), (1.0, TypeError), (True, TypeError), ("1", TypeError)]
+)
 def test_no_streams(device, stream, error):
     with pytest.raises(error):
         cu.zeros(3, device=device).__dlpack__(stream=stream)
@@ -325,7 +327,9 @@ def old_and_new():
     return [np.arange(5), np.arange(5).view(Old)]
 
 
-@pytest.mark.parametrize("dtype", ["bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"])
+@pytest.mark.parametrize(
+    "dtype", ["bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"]
+)
 @pytest.mark.parametrize("which", [0, 1])
 def test_numpys_types(dtype, which):
     there = old_and_new()[which].astype(dtype)
@@ -436,7 +440,9 @@ def test_what_cannot_be_taken(changes, text, versioned):
     if "flags" in changes and not versioned:
         return
     there = numbers((8,), "f8")
-    producer = Producer(**{"data": there.ctypes.data, "shape": (2,), "strides": (1,), "versioned": versioned, "claims": CPU, **changes})
+    producer = Producer(
+        **{"data": there.ctypes.data, "shape": (2,), "strides": (1,), "versioned": versioned, "claims": CPU, **changes}
+    )
     for use in (cu.from_dlpack, cu.as_array):
         with pytest.raises(BufferError, match=text):
             use(producer)
@@ -458,7 +464,12 @@ def test_dimensions_that_make_no_sense():
 
 def test_types_that_numpy_does_not_have():
     data = np.arange(16, dtype="u1")
-    for dtype, name in [((4, 16, 1), "bfloat16"), ((10, 8, 1), "float8_e4m3fn"), ((2, 32, 4), "float32x4"), ((17, 4, 2), "float4_e2m1fnx2")]:
+    for dtype, name in [
+        ((4, 16, 1), "bfloat16"),
+        ((10, 8, 1), "float8_e4m3fn"),
+        ((2, 32, 4), "float32x4"),
+        ((17, 4, 2), "float4_e2m1fnx2"),
+    ]:
         ours = cu.from_dlpack(Producer(data.ctypes.data, (1,), (1,), dtype=dtype))
         assert ours.dtype == name
         tensor = look(ours.__dlpack__(**VERSIONED)).tensor
@@ -560,7 +571,7 @@ def test_from_dlpack_with_device_and_copy(array, device, target, copy):
         assert made.is_device_accessible
 
 
-@pytest.mark.parametrize(("copy", "target"), itertools.product([None, True, False], [None, "cpu"]))
+@pytest.mark.parametrize(("copy", "target"), list(itertools.product([None, True, False], [None, "cpu"])))
 def test_numpys_producers_with_copy(copy, target):
     for there in old_and_new():
         made = cu.from_dlpack(there, copy=copy, device=target)
@@ -601,6 +612,7 @@ def test_buffers_are_bytes(device):
     assert buffer.__dlpack_device__() == CUDA
     tensor = look(buffer.__dlpack__()).tensor
     assert (tensor.code, tensor.bits, tensor.shape[0], tensor.data) == (1, 8, 16, buffer.pointer)
+    del tensor
     a = cu.from_dlpack(buffer)
     assert a.dtype == "uint8" and a.shape == (16,) and cu.as_array(buffer).buffer is buffer
     with pytest.raises(BufferError):

@@ -86,7 +86,21 @@ def test_records():
 
 
 @pytest.mark.parametrize(
-    "wrong", ["float33", "", "object", ">i4", None, 3, object(), np.dtype("O"), np.dtype(">f8"), np.longdouble, "record0", "4i4"]
+    "wrong",
+    [
+        "float33",
+        "",
+        "object",
+        ">i4",
+        None,
+        3,
+        object(),
+        np.dtype("O"),
+        np.dtype(">f8"),
+        np.longdouble,
+        "record0",
+        "4i4",
+    ],
 )
 def test_no_types(wrong):
     with pytest.raises(TypeError):
@@ -101,6 +115,7 @@ def bits_of(name):
     return np.random.default_rng(1).integers(0, 1 << 8 * size, 2000, dtype=f"u{size}")
 
 
+@np.errstate(all="ignore")
 @pytest.mark.parametrize("name", [n for n in NUMPY + SMALL if not n.startswith("complex") and n != "bool"])
 def test_every_element_is_the_number_that_ml_dtypes_sees(name):
     raw = bits_of(name)
@@ -109,6 +124,7 @@ def test_every_element_is_the_number_that_ml_dtypes_sees(name):
         assert ours == theirs or (math.isnan(ours) and math.isnan(theirs)), (name, data)
 
 
+@np.errstate(all="ignore")
 @pytest.mark.parametrize("name", [n for n in SMALL if "float" in n])
 def test_numbers_round_as_ml_dtypes_rounds_them(name):
     kind, ours = numpy_type(name), cu.DType(name)
