@@ -11,9 +11,14 @@ typedef struct {
     const dlpack_exchange *api;
     int first;      /* what to try first */
     int has_struct; /* the type itself, not its instances */
+    int is_lazy;    /* its objects may mean other numbers than their memory has: PyTorch's is_conj() and is_neg() */
 } known_type;
 enum { KNOWN_TYPES = 64 };
 static known_type known[KNOWN_TYPES];
+
+static known_type *place_of(PyObject *o) {
+    return &known[((uintptr_t)Py_TYPE(o) >> 5) % KNOWN_TYPES];
+}
 
 static int has(PyTypeObject *type, const char *name) {
     PyObject *value = PyObject_GetAttrString((PyObject *)type, name);
@@ -42,7 +47,8 @@ static COLD known_type learn(PyObject *o, known_type *place) {
                 : PyObject_CheckBuffer(o)               ? BUFFER
                 : has(type, "__array_interface__")      ? ARRAY_INTERFACE
                                                         : DLPACK;
-    known_type now = {(PyTypeObject *)Py_NewRef((PyObject *)type), api, first, has(type, "__array_struct__")},
+    known_type now = {(PyTypeObject *)Py_NewRef((PyObject *)type), api, first, has(type, "__array_struct__"),
+                      has(type, "is_conj") && has(type, "is_neg")},
                before = *place;
     *place = now;
     Py_XDECREF((PyObject *)before.type); /* which may do anything, also to this table */
@@ -97,13 +103,34 @@ static COLD PyObject *import_otherwise(PyObject *o, PyObject *stream, int tried,
     return a;
 }
 
+/* Whether a method says True; -1 with an error. */
+static int says(PyObject *o, const char *name) {
+    PyObject *answer = PyObject_CallMethod(o, name, NULL);
+    int yes = answer ? PyObject_IsTrue(answer) : -1;
+    Py_XDECREF(answer);
+    return yes;
+}
+
+/* PyTorch exports some tensors that are conjugates or negatives as the memory that they are not: refused here. */
+static PyObject *check_lazy(PyObject *o, PyObject *array) {
+    unsigned code = ((array_object *)array)->dtype->code;
+    if (code != DLPACK_COMPLEX && code != DLPACK_FLOAT && code != DLPACK_BFLOAT) return array;
+    int neg = says(o, "is_neg"), conj = neg == 0 && code == DLPACK_COMPLEX ? says(o, "is_conj") : 0;
+    if (!neg && !conj) return array;
+    if (!PyErr_Occurred())
+        PyErr_Format(PyExc_BufferError, "the memory of this tensor is not what it means: use resolve_%s() first",
+                     neg ? "neg" : "conj");
+    Py_DECREF(array);
+    return NULL;
+}
+
 static PyObject *convert(PyObject *o, PyObject *stream) {
     if (is_array(o)) return array_usable((array_object *)o) ? Py_NewRef(o) : NULL;
     if (is_buffer(o)) return (PyObject *)array_of_buffer((buffer_object *)o);
-    known_type *place = &known[((uintptr_t)Py_TYPE(o) >> 5) % KNOWN_TYPES], k = *place;
+    known_type *place = place_of(o), k = *place;
     if (UNLIKELY(k.type != Py_TYPE(o))) k = learn(o, place);
     PyObject *a = import(k.first, o, stream, k.api);
-    if (LIKELY(a != NULL)) return a;
+    if (LIKELY(a != NULL)) return UNLIKELY(k.is_lazy) ? check_lazy(o, a) : a;
     if (k.first == PLAIN_BUFFER) PyErr_Clear(); /* whatever it does not like about this one, others say better */
     if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_BufferError)) return NULL;
     return import_otherwise(o, stream, k.first, place);
@@ -142,7 +169,7 @@ static PyObject *as_array(PyObject *Py_UNUSED(module), arguments args, Py_ssize_
 
 /* The struct, or the dict; first what the type has, since looking for what is not there takes long. */
 static PyObject *import_host_interface(PyObject *o) {
-    known_type *place = &known[((uintptr_t)Py_TYPE(o) >> 5) % KNOWN_TYPES], k = *place;
+    known_type *place = place_of(o), k = *place;
     if (UNLIKELY(k.type != Py_TYPE(o))) k = learn(o, place);
     PyObject *a = k.has_struct ? array_struct_import(o) : array_interface_import(o);
     if (a || PyErr_Occurred()) return a;
@@ -173,6 +200,11 @@ static PyObject *from_buffer(PyObject *Py_UNUSED(module), arguments a, Py_ssize_
     return only(BUFFER, "from_buffer", a, n, kwnames);
 }
 
+static int is_lazy(PyObject *o) {
+    known_type *place = place_of(o), k = *place;
+    return (LIKELY(k.type == Py_TYPE(o)) ? k : learn(o, place)).is_lazy;
+}
+
 /* from_dlpack(obj, *, device=None, copy=None, stream=None) */
 static PyObject *from_dlpack(PyObject *Py_UNUSED(module), arguments args, Py_ssize_t n, PyObject *kwnames) {
     static const signature s = {"from_dlpack", 1, 1, {"obj", "device", "copy", "stream", NULL}};
@@ -186,13 +218,13 @@ static PyObject *from_dlpack(PyObject *Py_UNUSED(module), arguments args, Py_ssi
             PyObject *a =
                 module ? PyObject_CallMethod(module, "from_dlpack_with", "OOOO", out[0], out[1], out[2], out[3]) : NULL;
             Py_XDECREF(module);
-            return a;
+            return a && is_lazy(out[0]) ? check_lazy(out[0], a) : a;
         }
     }
     PyObject *a = dlpack_import(out[0], out[3]);
     if (!a && !PyErr_Occurred())
         PyErr_Format(PyExc_TypeError, "from_dlpack(): %R has no __dlpack__", (PyObject *)Py_TYPE(out[0]));
-    return a;
+    return a && is_lazy(out[0]) ? check_lazy(out[0], a) : a;
 }
 
 static PyMethodDef functions[] = {

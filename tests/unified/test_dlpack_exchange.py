@@ -260,8 +260,14 @@ def test_pytorch():
     b = cu.as_array(torch.arange(5)[2:])
     assert np.asarray(b).tolist() == [2, 3, 4]
     b.fill(7)
-    with pytest.raises(BufferError):
-        cu.as_array(torch.zeros(3, requires_grad=True))
+    with pytest.raises(BufferError, match="gradient"):
+        cu.from_dlpack(torch.zeros(3, requires_grad=True))
+    z = torch.tensor([1 + 2j, 3 - 1j])
+    for take in (cu.as_array, cu.from_dlpack):  # not the memory that PyTorch would hand out for some of them
+        for lazy, mend in [(z.conj(), "conj"), (z.conj().imag, "neg")]:
+            with pytest.raises(BufferError, match=mend):
+                take(lazy)
+            assert np.array_equal(np.asarray(take(getattr(lazy, f"resolve_{mend}")())), lazy.resolve_conj().resolve_neg())
     assert torch.from_dlpack(cu.full(3, 1.5, device="cpu", dtype="bfloat16")).tolist() == [1.5] * 3
 
 
