@@ -55,6 +55,20 @@ _HOME = {
     "empty_managed": "host_arrays",
     "zeros_managed": "host_arrays",
     "memory_report": "report",
+    "Array": "array",
+    "DType": "dtype",
+    "as_array": "interop",
+    "from_array_interface": "interop",
+    "from_buffer": "interop",
+    "from_cuda_array_interface": "interop",
+    "from_dlpack": "interop",
+    "empty": "creation",
+    "empty_like": "creation",
+    "from_host": "creation",
+    "full": "creation",
+    "full_like": "creation",
+    "zeros": "creation",
+    "zeros_like": "creation",
 }
 """name -> the module that it is in"""
 

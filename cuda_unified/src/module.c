@@ -49,6 +49,11 @@ PyMODINIT_FUNC PyInit__native(void) {
         kernel_ready,
         config_ready,
         launch_ready,
+        dtype_ready,
+        array_ready,
+        as_array_ready,
+        exchange_ready,
+        strided_ready,
     };
     PyObject *module = driver_ready() || ending_ready() ? NULL : PyModule_Create(&definition);
     for (size_t i = 0; module && i < sizeof parts / sizeof *parts; i++)
