@@ -23,6 +23,16 @@ _HOME = {
     "annotate": "profiling",
     "profile": "profiling",
     "time_kernel": "profiling",
+    "Program": "program",
+    "compile": "program",
+    "compile_kernel": "program",
+    "ProgramOptions": "options",
+    "ProgramCache": "cache",
+    "default_cache": "cache",
+    "ObjectCode": "object_code",
+    "Module": "module",
+    "Linker": "linker",
+    "JitOptions": "jit",
 }
 """name -> the module that it is in"""
 

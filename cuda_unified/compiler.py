@@ -1,0 +1,128 @@
+"""One run of NVRTC."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cubind import nvrtc
+
+from .errors import CompilationCancelledError, CompilationError, CompileError, CudaError, NotFoundError, with_log
+from .object_code import ObjectCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_MISSING = re.compile(r'(?:could not|cannot) open source file "([^"]+)"')
+_C_HEADERS = "assert complex ctype errno fenv float inttypes limits locale math setjmp signal stdarg stdbool stddef stdint stdio \
+stdlib string time uchar wchar wctype".split()
+
+
+class Job(NamedTuple):
+    """What NVRTC is given."""
+
+    source: str
+    name: str
+    headers: Mapping[str, str]
+    arguments: Sequence[str]
+    expressions: Sequence[str]
+    kind: str
+    arch: str
+
+
+class _Flow:
+    """NVRTC's question now and then whether to go on: lets Ctrl-C through, and asks `cancel`."""
+
+    def __init__(self, cancel: Callable[[], object] | None) -> None:
+        self.cancel = cancel
+        self.error: BaseException | None = None
+
+    def __call__(self, payload: object, reserved: object) -> int:
+        try:
+            return 1 if self.error or (self.cancel is not None and self.cancel()) else 0
+        except BaseException as error:  # NVRTC cannot pass it on
+            self.error = error
+            return 1
+
+
+def run(job: Job, cancel: Callable[[], object] | None = None, *, wants_pch: bool = False) -> ObjectCode:
+    """Compiles; raises `CompileError` and what `Program.compile` says."""
+    if cancel is not None and not callable(cancel):
+        raise TypeError(f"cancel: a function is wanted, not {cancel!r}")
+    code, again = _run(job, cancel, wants_pch)
+    return _run(job, cancel, False)[0] if again else code
+
+
+def _run(job: Job, cancel: Callable[[], object] | None, wants_pch: bool) -> tuple[ObjectCode, bool]:
+    program = nvrtc.nvrtcCreateProgram(job.source, job.name, None, list(job.headers.values()), list(job.headers))
+    try:
+        for expression in job.expressions:
+            nvrtc.nvrtcAddNameExpression(program, expression)
+        flow = _Flow(cancel)
+        nvrtc.nvrtcSetFlowCallback(program, flow, None)
+        try:
+            nvrtc.nvrtcCompileProgram(program, None, list(job.arguments))
+        except CudaError as error:
+            if flow.error is not None:
+                raise flow.error from None
+            raise _failed(job, error, nvrtc.nvrtcGetProgramLog(program)) from None
+        if flow.error is not None:  # after the last question that counted
+            raise flow.error
+        code = ObjectCode(
+            code=_take(job.kind, program),
+            kind=job.kind,
+            name=job.name,
+            arch=job.arch,
+            lowered_names={e: _lowered(program, e) for e in job.expressions},
+            log=nvrtc.nvrtcGetProgramLog(program).rstrip("\0\n"),
+        )
+        return code, wants_pch and _heap_was_enlarged(program)
+    finally:
+        nvrtc.nvrtcDestroyProgram(program)
+
+
+def _take(kind: str, program: Any) -> bytes:
+    sizes = {
+        "ptx": (nvrtc.nvrtcGetPTXSize, lambda p: nvrtc.nvrtcGetPTX(p).encode()),
+        "cubin": (nvrtc.nvrtcGetCUBINSize, nvrtc.nvrtcGetCUBIN),
+        "ltoir": (nvrtc.nvrtcGetLTOIRSize, nvrtc.nvrtcGetLTOIR),
+        "optixir": (nvrtc.nvrtcGetOptiXIRSize, nvrtc.nvrtcGetOptiXIR),
+    }
+    size, take = sizes[kind]
+    return take(program) if size(program) else b""  # nothing is made where only the syntax is checked
+
+
+def _lowered(program: Any, expression: str) -> str:
+    try:
+        return str(nvrtc.nvrtcGetLoweredName(program, expression))
+    except CudaError as error:
+        raise NotFoundError(f"{expression!r} names no kernel or variable of the program ({error.name})") from None
+
+
+def _heap_was_enlarged(program: Any) -> bool:
+    """Whether the memory for precompiled headers was too small, and now is as large as this program needs."""
+    if nvrtc.nvrtcGetPCHCreateStatus(program) != nvrtc.nvrtcResult.NVRTC_ERROR_PCH_CREATE_HEAP_EXHAUSTED:
+        return False
+    nvrtc.nvrtcSetPCHHeapSize(nvrtc.nvrtcGetPCHHeapSizeRequired(program))
+    return True
+
+
+def _failed(job: Job, error: CudaError, log: str) -> CudaError:
+    log = log.rstrip("\0\n")
+    if isinstance(error, CompilationError) and not isinstance(error, CompilationCancelledError):
+        made = CompileError(error.code, error.function)
+        made.source, made.hints = job.source, tuple(_hints(log))
+        error = made
+    return with_log(error, log, f"name={job.name!r}")
+
+
+def _hints(log: str) -> Iterator[str]:
+    for name in dict.fromkeys(_MISSING.findall(log)):
+        stem = name.removesuffix(".h")
+        if stem in _C_HEADERS or (stem[:1] == "c" and stem[1:] in _C_HEADERS):
+            standard = f"c{stem}" if stem in _C_HEADERS else stem
+            yield f"NVRTC has no C library; for <{name}> there is <cuda/std/{standard}>, with names in cuda::std"
+        elif name.isidentifier():
+            yield f"NVRTC has no C++ library; for <{name}> there may be <cuda/std/{name}>, with names in cuda::std"
+        else:
+            yield f"the folder of {name} is given by the option include_paths, or its text by headers={{{name!r}: ...}}"
