@@ -62,7 +62,7 @@ def of_device(device: Any) -> Arch:
 
     Raises `NotSupportedError` where the device is older than all that this NVRTC knows.
     """
-    from .errors import NotSupportedError
+    from cubind import NotSupportedError
 
     number = Arch.of(device.compute_capability).number
     known = supported()

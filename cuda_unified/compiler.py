@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cubind import nvrtc
+from cubind import CompilationCancelledError, CompilationError, CudaError, NotFoundError, nvrtc
 
-from .errors import CompilationCancelledError, CompilationError, CompileError, CudaError, NotFoundError, with_log
+from .errors import CompileError, with_log
 from .object_code import ObjectCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _MISSING = re.compile(r'(?:could not|cannot) open source file "([^"]+)"')
-_C_HEADERS = "assert complex ctype errno fenv float inttypes limits locale math setjmp signal stdarg stdbool stddef stdint stdio \
-stdlib string time uchar wchar wctype".split()
+_C_HEADERS = frozenset(
+    (
+        *("assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "limits", "locale", "math", "setjmp"),
+        *(
+            "signal",
+            "stdarg",
+            "stdbool",
+            "stddef",
+            "stdint",
+            "stdio",
+            "stdlib",
+            "string",
+            "time",
+            "uchar",
+            "wchar",
+            "wctype",
+        ),
+    )
+)
 
 
 class Job(NamedTuple):
@@ -31,34 +49,71 @@ class Job(NamedTuple):
 
 
 class _Flow:
-    """NVRTC's question now and then whether to go on: lets Ctrl-C through, and asks `cancel`."""
+    """NVRTC's question now and then whether to go on."""
 
     def __init__(self, cancel: Callable[[], object] | None) -> None:
         self.cancel = cancel
         self.error: BaseException | None = None
+        self.stopped = False
 
     def __call__(self, payload: object, reserved: object) -> int:
         try:
-            return 1 if self.error or (self.cancel is not None and self.cancel()) else 0
+            self.stopped = self.stopped or (self.cancel is not None and bool(self.cancel()))
         except BaseException as error:  # NVRTC cannot pass it on
-            self.error = error
-            return 1
+            self.stopped, self.error = True, error
+        return int(self.stopped)  # NVRTC may ask again
 
 
 def run(job: Job, cancel: Callable[[], object] | None = None, *, wants_pch: bool = False) -> ObjectCode:
     """Compiles; raises `CompileError` and what `Program.compile` says."""
     if cancel is not None and not callable(cancel):
         raise TypeError(f"cancel: a function is wanted, not {cancel!r}")
-    code, again = _run(job, cancel, wants_pch)
-    return _run(job, cancel, False)[0] if again else code
+    flow = _Flow(cancel)
+
+    def work() -> ObjectCode:
+        code, again = _run(job, flow, wants_pch)
+        return _run(job, flow, False)[0] if again else code
+
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    return _beside(work, flow)
 
 
-def _run(job: Job, cancel: Callable[[], object] | None, wants_pch: bool) -> tuple[ObjectCode, bool]:
+def _beside(work: Callable[[], ObjectCode], flow: _Flow) -> ObjectCode:
+    """Does the work in another thread, so that a signal is seen by this one, the main one: Ctrl-C stops a compilation.
+
+    All of the work is the other thread's: whatever happens here, it ends what it began.
+    """
+    results: list[ObjectCode] = []
+    errors: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # raised where the work is waited for
+            errors.append(error)
+
+    thread = threading.Thread(target=body, name="cuda_unified compilation")
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads, e.g. at the end of the interpreter
+        return work()
+    try:
+        thread.join()
+    except BaseException:
+        flow.stopped = True
+        thread.join()
+        raise
+    if errors:
+        raise errors.pop()
+    return results[0]
+
+
+def _run(job: Job, flow: _Flow, wants_pch: bool) -> tuple[ObjectCode, bool]:
     program = nvrtc.nvrtcCreateProgram(job.source, job.name, None, list(job.headers.values()), list(job.headers))
     try:
         for expression in job.expressions:
             nvrtc.nvrtcAddNameExpression(program, expression)
-        flow = _Flow(cancel)
         nvrtc.nvrtcSetFlowCallback(program, flow, None)
         try:
             nvrtc.nvrtcCompileProgram(program, None, list(job.arguments))
@@ -82,14 +137,14 @@ def _run(job: Job, cancel: Callable[[], object] | None, wants_pch: bool) -> tupl
 
 
 def _take(kind: str, program: Any) -> bytes:
-    sizes = {
-        "ptx": (nvrtc.nvrtcGetPTXSize, lambda p: nvrtc.nvrtcGetPTX(p).encode()),
-        "cubin": (nvrtc.nvrtcGetCUBINSize, nvrtc.nvrtcGetCUBIN),
-        "ltoir": (nvrtc.nvrtcGetLTOIRSize, nvrtc.nvrtcGetLTOIR),
-        "optixir": (nvrtc.nvrtcGetOptiXIRSize, nvrtc.nvrtcGetOptiXIR),
-    }
-    size, take = sizes[kind]
-    return take(program) if size(program) else b""  # nothing is made where only the syntax is checked
+    """The code; b"" where only the syntax was checked."""
+    if kind == "ptx":
+        return nvrtc.nvrtcGetPTX(program).encode() if nvrtc.nvrtcGetPTXSize(program) else b""
+    if kind == "cubin":
+        return nvrtc.nvrtcGetCUBIN(program) if nvrtc.nvrtcGetCUBINSize(program) else b""
+    if kind == "ltoir":
+        return nvrtc.nvrtcGetLTOIR(program) if nvrtc.nvrtcGetLTOIRSize(program) else b""
+    return nvrtc.nvrtcGetOptiXIR(program) if nvrtc.nvrtcGetOptiXIRSize(program) else b""
 
 
 def _lowered(program: Any, expression: str) -> str:

@@ -67,8 +67,7 @@ def from_status(status: int, function: str, arguments: str | None = None, log: s
 
 def with_log(error: CudaError, log: str | None, arguments: str | None = None) -> CudaError:
     """The error, with what a compiler or linker wrote and what matters of the call."""
-    error._log = log or None
-    error.arguments = arguments or error.arguments
+    vars(error).update(_log=log or None, arguments=arguments or error.arguments)
     return error
 
 

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 _VERSION = re.compile(rb"^\s*#\s*define\s+(?:CUDART_VERSION|CUDA_VERSION)\s+(\d+)", re.MULTILINE)
 _BUNDLED = (
     *("cub/", "cuda/", "nv/", "thrust/", "cooperative_groups/", "crt/"),
-    *("cooperative_groups.h", "cuComplex.h", "cuda_awbarrier", "cuda_bf16.h", "cuda_fp", "cuda_pipeline", "cuda_tf32.h"),
+    *(
+        "cooperative_groups.h",
+        "cuComplex.h",
+        "cuda_awbarrier",
+        "cuda_bf16.h",
+        "cuda_fp",
+        "cuda_pipeline",
+        "cuda_tf32.h",
+    ),
     *("cudart_platform.h", "math_constants.h", "mma.h", "vector_types.h"),
 )
 """how the names begin of the headers that NVRTC has a copy of"""
@@ -28,6 +36,20 @@ def nvrtc_version() -> tuple[int, int]:
 
     major, minor = nvrtc.nvrtcVersion()
     return int(major), int(minor)
+
+
+@cache
+def nvrtc_identity() -> str:
+    """What tells one build of NVRTC from another: version, size and time of its library."""
+    text = ".".join(map(str, nvrtc_version()))
+    try:
+        paths = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "/libnvrtc" in line}
+        for path in sorted(paths):
+            status = Path(path).stat()
+            text += f" {Path(path).name} {status.st_size} {status.st_mtime_ns}"
+    except OSError:  # another system, or a library that was replaced meanwhile: the version will do
+        pass
+    return text
 
 
 @cache

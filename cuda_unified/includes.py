@@ -29,7 +29,9 @@ _DEFINE = re.compile(
 )
 _CLOCK = re.compile(rb"__(?:DATE|TIME|TIMESTAMP)__")
 _SPLICE = re.compile(rb"\\[^\S\n]*\r?\n")
-_SETTLED = 2.0  # seconds after which a file's time of change is trusted: two changes may fall into one tick of the clock
+_SETTLED = (
+    2.0  # seconds after which a file's time of change is trusted: two changes may fall into one tick of the clock
+)
 _MOST_REMEMBERED = 20_000
 
 
@@ -51,7 +53,9 @@ class Text(NamedTuple):
 def read(content: bytes) -> Text:
     """What matters of a text."""
     joined = _SPLICE.sub(b"", content) if b"\\" in content else content
-    named, tried, computed = {}, set(), set()
+    named: dict[bytes, None] = {}
+    tried: set[bytes] = set()
+    computed: set[bytes] = set()
     for match in _INCLUDE.finditer(joined):
         name = match[1] or match[2]
         if name[:1] not in b'<"':

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from cubind import driver
+from cubind import CudaError, NotSupportedError, OutOfMemoryError, driver
 
-from .errors import CudaError, LinkError, NotSupportedError, OutOfMemoryError, with_log
+from .errors import LinkError, with_log
 from .jit import JitLogs, JitOptions, jit_options
 from .object_code import ObjectCode, detect
 

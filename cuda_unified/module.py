@@ -8,10 +8,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from cubind import driver
+from cubind import CudaError, NotFoundError, NotSupportedError, driver
 
 from . import _native
-from .errors import CudaError, NotFoundError, NotSupportedError, closed, forked, with_log
+from .errors import closed, forked, with_log
 from .jit import JitLogs, JitOptions, jit_options
 from .linker import as_code
 from .object_code import LOADABLE, ObjectCode
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .device import Device
-    from .kernel import Kernel
+    from .kernel import Kernel  # type: ignore[import-not-found, unused-ignore]
     from .memory import Buffer
 
 _BY_DEVICE, _MANAGED = 1, 7  # flags of buffers: enum accessible in src/native.h
@@ -237,7 +237,9 @@ class Module:
         try:
             handle = driver.cuLibraryLoadData(data, logs.options, logs.values, None, [], [], None)
         except CudaError as error:
-            what = f"name={self._code.name!r}, kind={self._code.kind}" + (f", arch={self._code.arch}" if self._code.arch else "")
+            what = f"name={self._code.name!r}, kind={self._code.kind}" + (
+                f", arch={self._code.arch}" if self._code.arch else ""
+            )
             raise with_log(error, logs.error, what) from None
         return _Library(handle, owned=True, log=logs.info)
 
@@ -269,7 +271,9 @@ def _kernel_names(library: _Library) -> tuple[str, ...]:
     return tuple(str(driver.cuKernelGetName(handle)) for handle in handles)
 
 
-def _no_such(kind: str, name: str, names: tuple[str, ...] | list[str], error: CudaError, several: bool) -> NotFoundError:
+def _no_such(
+    kind: str, name: str, names: tuple[str, ...] | list[str], error: CudaError, several: bool
+) -> NotFoundError:
     some = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     if several:
         why = f"{name!r} may be any of {some}: ask for one of these, or by a name expression"
@@ -283,4 +287,3 @@ def _no_such(kind: str, name: str, names: tuple[str, ...] | list[str], error: Cu
     made = with_log(NotFoundError(error.code, error.function), why, f"name={name!r}")
     assert isinstance(made, NotFoundError)
     return made
-

@@ -73,7 +73,9 @@ class ObjectCode:
         code = bytes(code)
         found = kind or detect(code)
         if found is None:
-            raise ValueError(f"{name or 'the code'} is neither PTX, a cubin, a fat binary, an object, a library nor LTO-IR")
+            raise ValueError(
+                f"{name or 'the code'} is neither PTX, a cubin, a fat binary, an object, a library nor LTO-IR"
+            )
         return cls(code, found, name, lowered_names=dict(lowered_names or {}))
 
     @classmethod

@@ -326,7 +326,12 @@ class ProgramOptions:
             for name, wanted in (("ftz", True), ("prec_div", False), ("prec_sqrt", False)):
                 if getattr(self, name) not in (None, wanted):
                     raise ValueError(f"options fast_math=True and {name}={not wanted} contradict each other")
-        for one, other in (("create_pch", "use_pch"), ("pch", "create_pch"), ("pch", "use_pch"), ("tile_only", "simt_only")):
+        for one, other in (
+            ("create_pch", "use_pch"),
+            ("pch", "create_pch"),
+            ("pch", "use_pch"),
+            ("tile_only", "simt_only"),
+        ):
             if getattr(self, one) and getattr(self, other):
                 raise ValueError(f"options {one} and {other} exclude each other")
         for name, needed in (("numba_debug", "debug"), ("optimize", "debug")):

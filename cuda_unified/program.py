@@ -7,11 +7,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cubind import CudaError, NotSupportedError
+
 from . import headers as places
 from .arch import Arch, of_device, supported
 from .cache import ProgramCache, default_cache
 from .compiler import Job, run
-from .errors import CudaError, NotSupportedError
 from .includes import scan
 from .object_code import ObjectCode
 from .options import ProgramOptions, program_options
@@ -52,15 +53,17 @@ class Program:
         **more_options: Any,
     ) -> None:
         self.options = program_options(options, more_options)
-        path = None if isinstance(source, str | bytes) else _as_path(source)
-        self.source = _text("the source", path.read_bytes() if path else source)
+        path, text = (None, source) if isinstance(source, str | bytes) else _read(source)
+        self.source = _text("the source", text)
         """The text."""
         self.name = _text("name", (str(path) if path else _DEFAULT_NAME) if name is None else name)
         """What the compiler calls it."""
         self.name_expressions = _expressions(name_expressions)
         self.headers = {_text("the name of a header", k): _text(f"header {k!r}", v) for k, v in (headers or {}).items()}
         if path is None and "\n" not in self.source and Path(self.source).suffix in (".cu", ".cuh", ".cpp", ".cc"):
-            raise ValueError(f"{self.source!r} looks like the name of a file: give a file as pathlib.Path({self.source!r})")
+            raise ValueError(
+                f"{self.source!r} looks like the name of a file: give a file as pathlib.Path({self.source!r})"
+            )
 
     def compile(
         self,
@@ -111,12 +114,16 @@ class Program:
         """The key for the cache, None if the compilation cannot be cached; and NVRTC's own headers, if they are needed."""
         look = _Look(self, options, folders, trusted)
         closure, bundled = look.closure, []
-        if options.find_headers and options.bundled_headers is None and any(map(places.may_be_bundled, closure.missing)):
+        if (
+            options.find_headers
+            and options.bundled_headers is None
+            and any(map(places.may_be_bundled, closure.missing))
+        ):
             bundled = places.bundled_folders()
             closure = _Look(self, options, [*folders, *bundled], [*trusted, *bundled]).closure
         if closure.unknown or any(getattr(options, name) is not None for name in _WITH_FILES):
             return None, bundled
-        parts = [_KEY_VERSION, repr(places.nvrtc_version()), target, str(arch), self.name, look.beside, self.source]
+        parts = [_KEY_VERSION, places.nvrtc_identity(), target, str(arch), self.name, look.beside, self.source]
         parts += [*expressions, "|", *options.arguments(), "|", *folders, *bundled, "|"]
         for name, text in self.headers.items():
             parts += [name, text]
@@ -160,7 +167,7 @@ def _from_arguments(arguments: list[str]) -> tuple[list[str], list[str], list[st
     for i, argument in enumerate(arguments):
         for (long, short), values in zip(forms, lists, strict=True):
             if argument in (long, short):
-                values += arguments[i + 1 : i + 2]
+                values.extend(arguments[i + 1 : i + 2])
             elif argument.startswith(f"{long}="):
                 values.append(argument[len(long) + 1 :])
             elif argument.startswith(short):
@@ -182,7 +189,9 @@ def _folders(options: ProgramOptions) -> tuple[list[str], list[str]]:
     if options.bundled_headers:
         bundled = places.bundled_folders()
         if not bundled:
-            raise NotSupportedError(f"option bundled_headers: NVRTC {major}.{minor} has no copy of the headers; 13.3 and later have")
+            raise NotSupportedError(
+                f"option bundled_headers: NVRTC {major}.{minor} has no copy of the headers; 13.3 and later have"
+            )
         found = [*bundled, *found]
     return [*_own_folders(options), *found], found
 
@@ -201,7 +210,9 @@ def _plan(options: ProgramOptions, target: str) -> tuple[str, Arch]:
         virtual = arch.prefix == "compute_" or (device is not None and device.is_cpu)
         target = "ltoir" if options.lto else "ptx" if virtual else "cubin"
     if target == "cubin" and arch.prefix == "compute_":
-        raise ValueError(f"{arch} is a virtual architecture, of which PTX is made; a cubin is for sm_{arch.name} or another one")
+        raise ValueError(
+            f"{arch} is a virtual architecture, of which PTX is made; a cubin is for sm_{arch.name} or another one"
+        )
     if arch.number not in supported():
         known = ", ".join(map(str, supported()))
         version = ".".join(map(str, places.nvrtc_version()))
@@ -229,10 +240,11 @@ def _cache_of(options: ProgramOptions) -> ProgramCache | None:
     return None if options.cache is False else default_cache()
 
 
-def _as_path(source: Any) -> Path:
+def _read(source: Any) -> tuple[Path, bytes]:
     if not isinstance(source, os.PathLike):
         raise TypeError(f"a program is a str, bytes or a path, not {type(source).__name__}")
-    return Path(source)
+    path = Path(source)
+    return path, path.read_bytes()
 
 
 def _text(what: str, value: str | bytes) -> str:
@@ -249,7 +261,7 @@ def _expressions(given: Iterable[str] | str) -> tuple[str, ...]:
     return tuple(_text("a name expression", e).strip() for e in ((given,) if isinstance(given, str) else given))
 
 
-def compile(  # noqa: A001 - the module's own, used as cuda_unified.compile
+def compile(
     source: Source,
     name: str | None = None,
     *,
@@ -261,7 +273,9 @@ def compile(  # noqa: A001 - the module's own, used as cuda_unified.compile
     return Program(source, name=name, name_expressions=name_expressions, headers=headers, **options).compile().module()
 
 
-def compile_kernel(source: Source, name: str, *, headers: Mapping[str, str | bytes] | None = None, **options: Any) -> Any:
+def compile_kernel(
+    source: Source, name: str, *, headers: Mapping[str, str | bytes] | None = None, **options: Any
+) -> Any:
     """A kernel from a program: `compile_kernel(source, "saxpy<float>")`; name: a kernel's name or a name expression."""
     is_expression = not name.isidentifier()
     module = compile(source, name_expressions=(name,) if is_expression else (), headers=headers, **options)
