@@ -5,6 +5,7 @@ What each option does is described at https://docs.nvidia.com/cuda/nvrtc/index.h
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from os import PathLike, fspath
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 STANDARDS = ("c++03", "c++11", "c++14", "c++17", "c++20", "c++23")
 WARNINGS = ("all-warnings", "reorder", "deprecated-declarations", "conversion")
 FAST_COMPILE = ("0", "min", "mid", "max")
+_ARCH_OPTION = re.compile(r"\s*(--gpu-architecture|-arch)\b")
 
 
 # ---- how a value becomes options: functions of the field's name, the flag and the value ----------------------------------
@@ -86,6 +88,8 @@ def _macros(name: str, flag: str, value: Any) -> list[str]:
     pairs = value.items() if hasattr(value, "items") else _several(value)
     made = []
     for pair in pairs:
+        if not isinstance(pair, str) and not (isinstance(pair, tuple) and len(pair) == 2):
+            raise TypeError(f"option {name}: a str or a pair is wanted, not {pair!r}")
         macro, content = (pair, None) if isinstance(pair, str) else pair
         if isinstance(content, bool):
             content = int(content)
@@ -186,7 +190,7 @@ class ProgramOptions:
     numba_debug: bool | None = _option("--numba-debug", _switch)
     """The form of debug information that Numba needs."""
     max_registers: int | None = _option("--maxrregcount", _number(1, 255))
-    """Registers a thread may use, 1 to 255."""
+    """Registers a thread may use, 1 to 255; where a cubin is made (for PTX it is one of `JitOptions`)."""
     ptxas_options: Iterable[str] | str | None = _option("--ptxas-options", _text)
     """Options for the assembler, each one word; only where a cubin is made."""
     restrict: bool | None = _option("--restrict", _switch)
@@ -326,6 +330,8 @@ class ProgramOptions:
             for name, wanted in (("ftz", True), ("prec_div", False), ("prec_sqrt", False)):
                 if getattr(self, name) not in (None, wanted):
                     raise ValueError(f"options fast_math=True and {name}={not wanted} contradict each other")
+        if any(_ARCH_OPTION.match(o) for o in _several(self.extra)):
+            raise ValueError("option extra: give the option arch for the architecture")
         for one, other in (
             ("create_pch", "use_pch"),
             ("pch", "create_pch"),

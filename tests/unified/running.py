@@ -6,9 +6,9 @@ import ctypes
 from typing import Any
 
 import numpy as np
-from cubind import driver
 
 import cuda_unified as cu
+from cubind import driver
 
 
 def launch(module: cu.Module, name: str, *arguments: Any, threads: int = 1) -> None:
