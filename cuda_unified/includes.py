@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 _SPACE = rb"(?:[^\S\n]|/\*.*?\*/)*"
 _INCLUDE = re.compile(
-    rb"(?:#|%:)" + _SPACE + rb"include(?:_next)?" + _SPACE + rb'(<[^>\n]*>|"[^"\n]*"|[A-Za-z_]\w*[^\S\n]*\(?)'
-    rb'|__has_include(?:_next)?\s*\(\s*(<[^>\n]*>|"[^"\n]*")',
+    rb"(?:#|%:)" + _SPACE + rb"include(_next)?" + _SPACE + rb'(<[^>\n]*>|"[^"\n]*"|[A-Za-z_]\w*[^\S\n]*\(?)'
+    rb'|__has_include(_next)?\s*\(\s*(<[^>\n]*>|"[^"\n]*")',
     re.DOTALL,
 )
 _DEFINE = re.compile(
-    rb"(?:#|%:)" + _SPACE + rb"define" + _SPACE + rb'([A-Za-z_]\w*)[^\S\n]+(<[^>\n]*>|"[^"\n]*")', re.DOTALL
+    rb"(?:#|%:)" + _SPACE + rb"define" + _SPACE + rb'([A-Za-z_]\w*)(?:[^\S\n]+(<[^>\n]*>|"[^"\n]*"))?', re.DOTALL
 )
 _CLOCK = re.compile(rb"__(?:DATE|TIME|TIMESTAMP)__")
 _SPLICE = re.compile(rb"\\[^\S\n]*\r?\n")
@@ -43,10 +43,12 @@ class Text(NamedTuple):
     """<name> or "name", as written"""
     tried: frozenset[bytes]
     """those of them that only `__has_include` names"""
+    following: frozenset[bytes]
+    """those of them that are looked for behind the folder of the file, by `#include_next`"""
     computed: frozenset[bytes]
     """macros whose value is included"""
     defines: tuple[tuple[bytes, bytes], ...]
-    """macros that may be such a value"""
+    """macros, and what they mean where that is a name to include, else b"" """
     has_clock: bool
 
 
@@ -55,20 +57,24 @@ def read(content: bytes) -> Text:
     joined = _SPLICE.sub(b"", content) if b"\\" in content else content
     named: dict[bytes, None] = {}
     tried: set[bytes] = set()
+    following: set[bytes] = set()
     computed: set[bytes] = set()
     for match in _INCLUDE.finditer(joined):
-        name = match[1] or match[2]
+        name = match[2] or match[4]
         if name[:1] not in b'<"':
             computed.add(name.replace(b" ", b""))
             continue
-        if match[1] is None and name not in named:
+        if match[2] is None and name not in named:
             tried.add(name)
-        elif match[1] is not None:
+        elif match[2] is not None:
             tried.discard(name)
+        if match[1] or match[3]:
+            following.add(name)
         named[name] = None
-    defines = tuple((m[1], m[2]) for m in _DEFINE.finditer(joined))
+    defines = tuple({(m[1], m[2] or b"") for m in _DEFINE.finditer(joined)})
     clock = bool(_CLOCK.search(joined))
-    return Text(sha256(content).digest(), tuple(named), frozenset(tried), frozenset(computed), defines, clock)
+    digest = sha256(content).digest()
+    return Text(digest, tuple(named), frozenset(tried), frozenset(following), frozenset(computed), defines, clock)
 
 
 _remembered: dict[str, tuple[int, int, Text]] = {}
@@ -122,6 +128,8 @@ class _Scan:
         """Takes up a text that lies in `folder`; own: it is not one of the vendor's headers."""
         for name in text.includes:
             self.work.append((name, folder if name[:1] == b'"' else None, name not in text.tried))
+            if name in text.following:
+                self.everywhere(os.fsdecode(name[1:-1]))
         for macro, value in text.defines:
             self.defines.setdefault(macro, set()).add(value)
         if own:
@@ -139,10 +147,10 @@ class _Scan:
                 return
             for macro in todo:
                 values = self.defines.get(macro)
-                if not values:
+                if not values or b"" in values:
                     reason = f"what `#include {macro.decode('latin-1').rstrip('(')}` means is not known"
                     self.closure.unknown = self.closure.unknown or reason
-                for value in values or ():
+                for value in filter(None, values or ()):
                     self.work.append((value, self.beside if value[:1] == b'"' else None, True))
             done |= todo
 
@@ -156,6 +164,11 @@ class _Scan:
             self.found[name] = next((p for p in every if self.open(p)), None)
         if not paths and self.found[name] is None and needed and name not in self.given:
             self.closure.missing.add(name)
+
+    def everywhere(self, name: str) -> None:
+        """Takes up the files of a name in all folders: the next one depends on where the including file was found."""
+        for folder in self.folders:
+            self.open(os.path.join(folder, name))  # noqa: PTH118
 
     def open(self, path: str) -> bool:
         """Takes up a file if there is one."""
@@ -189,8 +202,8 @@ def scan(
     s.given = frozenset(given)
     for macro in macros:
         name, _, value = macro.partition("=")
-        if value[:1] in ("<", '"'):
-            s.defines.setdefault(os.fsencode(name), set()).add(os.fsencode(value))
+        literal = os.fsencode(value) if value[:1] in ("<", '"') else b""
+        s.defines.setdefault(os.fsencode(name), set()).add(literal)
     for path in files:
         if not s.open(path):
             s.closure.unknown = f"{path} cannot be read"
