@@ -89,18 +89,18 @@ class ProgramCache:
                 self._count("memory_hits")
         if code is not None:
             self._touch(key)
-            return code
+            return code.copy()
         code = self._read(key)
         with self._lock:
             self._count("misses" if code is None else "disk_hits")
             if code is not None:
-                self._remember(key, code)
+                self._remember(key, code.copy())
         return code
 
     def put(self, key: str, code: ObjectCode) -> None:
         """Stores an entry."""
         with self._lock:
-            self._remember(key, code)
+            self._remember(key, code.copy())
             self._count("stores")
         packed = code.pack() if self.folder is not None else b""
         if self.folder is None or len(packed) > self.max_size:

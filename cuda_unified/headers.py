@@ -116,10 +116,10 @@ def bundled_folders() -> list[str]:
     base = user_folder()
     if base is not None:
         try:
-            return _unpacked(str(base / "headers" / f"nvrtc-{version}"))
+            return _there(str(base / "headers" / f"nvrtc-{version}"))
         except (OSError, RuntimeError):
             pass  # a folder that cannot be written: unpacked for this process alone
-    return _unpacked(_temporary())
+    return _there(_temporary())
 
 
 @cache
@@ -129,6 +129,15 @@ def _unpacked(folder: str) -> list[str]:
     Path(folder).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     nvrtc.nvrtcInstallBundledHeaders(folder, 0)
     return [str(p) for p in (Path(folder), Path(folder, "cccl")) if p.is_dir()]
+
+
+def _there(folder: str) -> list[str]:
+    """Unpacks it once a process, and again if somebody cleaned up meanwhile."""
+    folders = _unpacked(folder)
+    if all(Path(f).is_dir() for f in folders):
+        return folders
+    _unpacked.cache_clear()
+    return _unpacked(folder)
 
 
 @cache

@@ -121,7 +121,9 @@ class _Scan:
         self.given: frozenset[str] = frozenset()
         self.found: dict[str, str | None] = {}
         self.computed: set[bytes] = set()
-        self.defines: dict[bytes, set[bytes]] = {}
+        self.texts: list[Text] = []
+        self.macros: set[tuple[bytes, bytes]] = set()
+        """of the command line, as `Text.defines`"""
         self.work: list[tuple[bytes, str | None, bool]] = []
 
     def add(self, text: Text, folder: str | None, own: bool) -> None:
@@ -130,8 +132,7 @@ class _Scan:
             self.work.append((name, folder if name[:1] == b'"' else None, name not in text.tried))
             if name in text.following:
                 self.everywhere(os.fsdecode(name[1:-1]))
-        for macro, value in text.defines:
-            self.defines.setdefault(macro, set()).add(value)
+        self.texts.append(text)
         if own:
             self.computed |= text.computed
             if text.has_clock:
@@ -146,11 +147,12 @@ class _Scan:
             if not todo:
                 return
             for macro in todo:
-                values = self.defines.get(macro)
+                values = {v for text in self.texts for m, v in text.defines if m == macro}
+                values |= {v for m, v in self.macros if m == macro}
                 if not values or b"" in values:
                     reason = f"what `#include {macro.decode('latin-1').rstrip('(')}` means is not known"
                     self.closure.unknown = self.closure.unknown or reason
-                for value in filter(None, values or ()):
+                for value in filter(None, values):
                     self.work.append((value, self.beside if value[:1] == b'"' else None, True))
             done |= todo
 
@@ -203,7 +205,7 @@ def scan(
     for macro in macros:
         name, _, value = macro.partition("=")
         literal = os.fsencode(value) if value[:1] in ("<", '"') else b""
-        s.defines.setdefault(os.fsencode(name), set()).add(literal)
+        s.macros.add((os.fsencode(name), literal))
     for path in files:
         if not s.open(path):
             s.closure.unknown = f"{path} cannot be read"

@@ -165,8 +165,8 @@ class Module:
     def get_global(self, name: str, device: Device | None = None) -> Buffer:
         """The memory of a `__device__` or `__constant__` variable on a device (default: the current one), as a Buffer.
 
-        name: as in the code, or a name expression ("&counter", "table<3>").  The buffer keeps the code loaded.  Raises
-        `NotFoundError`; variables that no kernel uses may have been removed by the compiler.
+        name: as in the code, or a name expression ("&ns::counter", with or without the &).  The buffer keeps the code loaded.
+        Raises `NotFoundError`; variables that no kernel uses may have been removed by the compiler.
         """
         from .device import Device
 
@@ -278,9 +278,10 @@ def _no_such(
     if several:
         why = f"{name!r} may be any of {some}: ask for one of these, or by a name expression"
     elif re.search(r"[<&:]", name):
+        declared = name if kind == "kernel" else f"&{name.removeprefix('&')}"
         why = (
             f"there is no {kind} {name!r}; templates and names in namespaces are declared when the program is compiled: "
-            f"program.compile(name_expressions=[{name!r}]); there are {some or 'none'}"
+            f"program.compile(name_expressions=[{declared!r}]); there are {some or 'none'}"
         )
     else:
         why = f"there is no {kind} {name!r}; there are {some or 'none'}"

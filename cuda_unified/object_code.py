@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,6 +99,10 @@ class ObjectCode:
         if self.kind != "ptx":
             raise TypeError(f"only PTX is text, not {self.kind}")
         return self.code.decode()
+
+    def copy(self) -> ObjectCode:
+        """The same code, with modules of its own."""
+        return replace(self, lowered_names=dict(self.lowered_names))
 
     def module(self, **options: Any) -> Module:
         """Loads the code: a new `Module`.  options: those of `JitOptions`, for what the driver still compiles."""

@@ -107,7 +107,7 @@ def _string(code: bytes, at: int) -> str:
 
 # ---- names in C++ --------------------------------------------------------------------------------------------------------
 
-_LOOSE_SPACE = re.compile(r"\s+(?=\W)|(?<=\W)\s+")
+_LOOSE_SPACE = re.compile(r" (?=\W)|(?<=\W) ")
 
 
 def same_expression(one: str, other: str) -> bool:
@@ -116,7 +116,7 @@ def same_expression(one: str, other: str) -> bool:
 
 
 def _plain(expression: str) -> str:
-    return _LOOSE_SPACE.sub("", expression.strip().removeprefix("&").strip())
+    return _LOOSE_SPACE.sub("", " ".join(expression.split()).removeprefix("&").strip())
 
 
 def mangled_like(symbol: str, name: str) -> bool:

@@ -17,6 +17,7 @@ import cuda_unified as cu
 from cuda_unified import cache as cache_module
 from cuda_unified.cache import default_cache, parse_size, user_folder
 from tests.helpers import fakes
+from tests.unified.running import one_number
 
 SOURCE = 'extern "C" __global__ void k(int *x) { *x = N; }'
 ROOT = str(fakes.PACKAGE.parents[1])
@@ -86,6 +87,16 @@ def test_name_expressions_have_their_order(cache: cu.ProgramCache) -> None:
     for names in (["t<1>"], ["t<2>"], ["t<1>", "t<2>"]):
         assert list(compile_(cache, source, name_expressions=names).lowered_names) == names
     assert cache.statistics.misses == 3
+
+
+def test_hits_do_not_share_modules(device: cu.Device, cache: cu.ProgramCache) -> None:
+    """Code from the cache is as good as compiled: its variables are its own."""
+    source = '__device__ int n; extern "C" __global__ void k(int *x) { *x = n++; }'
+    codes = [cu.Program(source, cache=cache).compile() for _ in range(3)]
+    codes.append(cu.Program(source, cache=other(cache)).compile())
+    modules = [code.module() for code in codes]
+    assert [[one_number(module, "k") for _ in range(2)] for module in modules] == [[0, 1]] * 4
+    assert len({id(code) for code in codes}) == 4
 
 
 def test_errors_are_not_cached(cache: cu.ProgramCache) -> None:
