@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cubind import CudaError, NotSupportedError, OutOfMemoryError, driver
@@ -96,11 +97,13 @@ class Linker:
                 data = piece.code + b"\0" if piece.kind == "ptx" else piece.code
                 driver.cuLinkAddData(state, kind, data, len(data), piece.name or f"input {i}", None, [], [])
             what = f"inputs={len(self.inputs)}"
-            return bytes(driver.cuLinkComplete(state))
-        except CudaError as error:
-            raise _failed(error, logs, what) from None
-        finally:
-            driver.cuLinkDestroy(state)
+            linked = bytes(driver.cuLinkComplete(state))
+        except BaseException as error:
+            with suppress(CudaError):  # the first error is the one that matters
+                driver.cuLinkDestroy(state)
+            raise (_failed(error, logs, what) if isinstance(error, CudaError) else error) from None
+        driver.cuLinkDestroy(state)
+        return linked
 
     def __repr__(self) -> str:
         return f"<Linker of {len(self.inputs)} pieces>"
