@@ -48,6 +48,17 @@ class Job(NamedTuple):
     arch: str
 
 
+class Result(NamedTuple):
+    """What NVRTC made."""
+
+    code: ObjectCode
+    pch_status: str | None
+    """"created", "not attempted" or "failed"; None where no precompiled header was asked for"""
+
+
+_PCH = {0: "created", int(nvrtc.nvrtcResult.NVRTC_ERROR_NO_PCH_CREATE_ATTEMPTED): "not attempted"}
+
+
 class _Flow:
     """NVRTC's question now and then whether to go on."""
 
@@ -64,27 +75,27 @@ class _Flow:
         return int(self.stopped)  # NVRTC may ask again
 
 
-def run(job: Job, cancel: Callable[[], object] | None = None, *, wants_pch: bool = False) -> ObjectCode:
+def run(job: Job, cancel: Callable[[], object] | None = None, *, wants_pch: bool = False) -> Result:
     """Compiles; raises `CompileError` and what `Program.compile` says."""
     if cancel is not None and not callable(cancel):
         raise TypeError(f"cancel: a function is wanted, not {cancel!r}")
     flow = _Flow(cancel)
 
-    def work() -> ObjectCode:
-        code, again = _run(job, flow, wants_pch)
-        return _run(job, flow, False)[0] if again else code
+    def work() -> Result:
+        result, again = _run(job, flow, wants_pch)
+        return _run(job, flow, wants_pch)[0] if again else result
 
     if threading.current_thread() is not threading.main_thread():
         return work()
     return _beside(work, flow)
 
 
-def _beside(work: Callable[[], ObjectCode], flow: _Flow) -> ObjectCode:
+def _beside(work: Callable[[], Result], flow: _Flow) -> Result:
     """Does the work in another thread, so that a signal is seen by this one, the main one: Ctrl-C stops a compilation.
 
     All of the work is the other thread's: whatever happens here, it ends what it began.
     """
-    results: list[ObjectCode] = []
+    results: list[Result] = []
     errors: list[BaseException] = []
 
     def body() -> None:
@@ -109,7 +120,7 @@ def _beside(work: Callable[[], ObjectCode], flow: _Flow) -> ObjectCode:
     return results[0]
 
 
-def _run(job: Job, flow: _Flow, wants_pch: bool) -> tuple[ObjectCode, bool]:
+def _run(job: Job, flow: _Flow, wants_pch: bool) -> tuple[Result, bool]:
     program = nvrtc.nvrtcCreateProgram(job.source, job.name, None, list(job.headers.values()), list(job.headers))
     try:
         for expression in job.expressions:
@@ -131,7 +142,10 @@ def _run(job: Job, flow: _Flow, wants_pch: bool) -> tuple[ObjectCode, bool]:
             lowered_names={e: _lowered(program, e) for e in job.expressions},
             log=nvrtc.nvrtcGetProgramLog(program).rstrip("\0\n"),
         )
-        return code, wants_pch and _heap_was_enlarged(program)
+        if not wants_pch:
+            return Result(code, None), False
+        status = nvrtc.nvrtcGetPCHCreateStatus(program)
+        return Result(code, _PCH.get(int(status), "failed")), _heap_was_enlarged(program, status)
     finally:
         nvrtc.nvrtcDestroyProgram(program)
 
@@ -154,11 +168,14 @@ def _lowered(program: Any, expression: str) -> str:
         raise NotFoundError(f"{expression!r} names no kernel or variable of the program ({error.name})") from None
 
 
-def _heap_was_enlarged(program: Any) -> bool:
+def _heap_was_enlarged(program: Any, status: int) -> bool:
     """Whether the memory for precompiled headers was too small, and now is as large as this program needs."""
-    if nvrtc.nvrtcGetPCHCreateStatus(program) != nvrtc.nvrtcResult.NVRTC_ERROR_PCH_CREATE_HEAP_EXHAUSTED:
+    if status != nvrtc.nvrtcResult.NVRTC_ERROR_PCH_CREATE_HEAP_EXHAUSTED:
         return False
-    nvrtc.nvrtcSetPCHHeapSize(nvrtc.nvrtcGetPCHHeapSizeRequired(program))
+    size = nvrtc.nvrtcGetPCHHeapSizeRequired(program)
+    if size <= nvrtc.nvrtcGetPCHHeapSize():
+        return False
+    nvrtc.nvrtcSetPCHHeapSize(size)
     return True
 
 

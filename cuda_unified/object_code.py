@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -158,6 +157,8 @@ class ObjectCode:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file so that others see all of it or nothing."""
+    import tempfile  # not needed where the cache has everything
+
     handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -60,6 +60,8 @@ class Program:
         """What the compiler calls it."""
         self.name_expressions = _expressions(name_expressions)
         self.headers = {_text("the name of a header", k): _text(f"header {k!r}", v) for k, v in (headers or {}).items()}
+        self.pch_status: str | None = None
+        """Whether the last compilation that asked for a precompiled header made one: "created", "not attempted", "failed"."""
         if path is None and "\n" not in self.source and Path(self.source).suffix in (".cu", ".cuh", ".cpp", ".cc"):
             raise ValueError(
                 f"{self.source!r} looks like the name of a file: give a file as pathlib.Path({self.source!r})"
@@ -97,7 +99,7 @@ class Program:
         if target in _FLAGS and _FLAGS[target] not in arguments:
             arguments.append(_FLAGS[target])
         job = Job(self.source, self.name, self.headers, arguments, expressions, target, str(arch))
-        code = run(job, cancel, wants_pch=bool(chosen.pch or chosen.create_pch))
+        code, self.pch_status = run(job, cancel, wants_pch=bool(chosen.pch or chosen.create_pch))
         if cache and key:
             cache.put(key, code)
         return code

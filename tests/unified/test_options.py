@@ -14,6 +14,7 @@ import pytest
 
 import cuda_unified as cu
 from cuda_unified.options import ProgramOptions, program_options
+from tests.helpers import fakes
 
 HERE = str(Path.cwd())
 ON_AND_OFF = {
@@ -241,6 +242,26 @@ def test_assembler_options() -> None:
     assert few <= 24 < free
 
 
+def test_the_memory_for_precompiled_headers_grows(tmp_path: Path) -> None:
+    """NVRTC's default is too small for large headers; it is enlarged, and the program compiled again."""
+    out = fakes.run(
+        f"""
+        import cuda_unified as cu
+        from cubind import nvrtc
+        nvrtc.nvrtcSetPCHHeapSize(1 << 20)
+        header = "\\n".join(f"struct s{{i}} {{{{ int x[{{i + 1}}]; }}}};" for i in range(8000))
+        program = cu.Program('#include "big.h"\\n#pragma nv_hdrstop\\n__global__ void k() {{}}', headers={{"big.h": header}})
+        before = nvrtc.nvrtcGetPCHHeapSize()
+        program.compile("ptx", arch=80, create_pch="{tmp_path}/big.pch")
+        print(program.pch_status, nvrtc.nvrtcGetPCHHeapSize() > before)
+        """,
+        PYTHONPATH=str(fakes.PACKAGE.parents[1]),
+        CUBIND_DEVICE="cpu",
+        CUDA_UNIFIED_CACHE_DIR=tmp_path,
+    )
+    assert out.split() == ["created", "True"]
+
+
 def test_precompiled_headers(tmp_path: Path) -> None:
     (tmp_path / "big.h").write_text(
         "#define BIG 12345\n" + "\n".join(f"struct s{i} {{ int x[{i + 1}]; }};" for i in range(200))
@@ -249,6 +270,12 @@ def test_precompiled_headers(tmp_path: Path) -> None:
     options: dict[str, Any] = {"include_paths": [tmp_path], "arch": 80}
     made = cu.Program(source, create_pch=tmp_path / "big.pch", **options).compile("ptx")
     assert "creating precompiled header" in made.log
+    program = cu.Program(source, **options)
+    assert program.pch_status is None
+    program.compile("ptx", create_pch=tmp_path / "again.pch")
+    assert program.pch_status == "created"
+    program.compile("ptx", use_pch=tmp_path / "again.pch")
+    assert program.pch_status is None
     assert (tmp_path / "big.pch").stat().st_size > 0
     used = cu.Program(source, use_pch=tmp_path / "big.pch", **options).compile("ptx")
     assert "using precompiled header" in used.log
