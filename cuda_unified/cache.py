@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from .object_code import ObjectCode, write_whole
 
@@ -52,8 +53,20 @@ class CacheStatistics:
         return self.memory_hits + self.disk_hits
 
 
+_every: WeakSet[ProgramCache] = WeakSet()
+
+
+def _after_fork() -> None:
+    for cache in _every:
+        cache._lock = threading.Lock()  # another thread of the parent may have had it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 class ProgramCache:
-    """A cache of compiled programs.
+    """A cache of compiled programs.  A class derived from it may have other `get`, `put` and `bypass`.
 
     folder: where entries are files, made when the first is written; None: in memory alone.  max_size: bytes in the folder,
     from which on those go that were not used for the longest time; memory_size: the same in memory.
@@ -74,6 +87,7 @@ class ProgramCache:
         self._memory: OrderedDict[str, ObjectCode] = OrderedDict()
         self._memory_used = 0
         self._statistics = CacheStatistics()
+        _every.add(self)
 
     @property
     def statistics(self) -> CacheStatistics:

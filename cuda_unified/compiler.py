@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cubind import CompilationCancelledError, CompilationError, CudaError, NotFoundError, nvrtc
@@ -80,44 +82,36 @@ def run(job: Job, cancel: Callable[[], object] | None = None, *, wants_pch: bool
     if cancel is not None and not callable(cancel):
         raise TypeError(f"cancel: a function is wanted, not {cancel!r}")
     flow = _Flow(cancel)
-
-    def work() -> Result:
+    with _signals_stop(flow):
         result, again = _run(job, flow, wants_pch)
         return _run(job, flow, wants_pch)[0] if again else result
 
-    if threading.current_thread() is not threading.main_thread():
-        return work()
-    return _beside(work, flow)
 
+@contextmanager
+def _signals_stop(flow: _Flow) -> Iterator[None]:
+    """Lets a signal handler that raises, such as Ctrl-C's, stop the compilation.
 
-def _beside(work: Callable[[], Result], flow: _Flow) -> Result:
-    """Does the work in another thread, so that a signal is seen by this one, the main one: Ctrl-C stops a compilation.
-
-    All of the work is the other thread's: whatever happens here, it ends what it began.
+    Signals are seen by the main thread when NVRTC's question enters Python, before anything there can catch what a handler
+    raises: it comes out as an exception that nobody handles, and is taken from there.  (To compile in another thread and wait
+    here is no way out: NVRTC needs the stack of the main thread, which grows, for deeply nested programs.)
     """
-    results: list[Result] = []
-    errors: list[BaseException] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = sys.unraisablehook
 
-    def body() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # raised where the work is waited for
-            errors.append(error)
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.object is not flow:
+            before(unraisable)
+        elif flow.error is None:
+            flow.stopped, flow.error = True, unraisable.exc_value
 
-    thread = threading.Thread(target=body, name="cuda_unified compilation")
+    sys.unraisablehook = hook
     try:
-        thread.start()
-    except RuntimeError:  # no more threads, e.g. at the end of the interpreter
-        return work()
-    try:
-        thread.join()
-    except BaseException:
-        flow.stopped = True
-        thread.join()
-        raise
-    if errors:
-        raise errors.pop()
-    return results[0]
+        yield
+    finally:
+        if sys.unraisablehook is hook:
+            sys.unraisablehook = before
 
 
 def _run(job: Job, flow: _Flow, wants_pch: bool) -> tuple[Result, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -176,6 +177,26 @@ def test_what_cannot_be_known_is_not_cached(cache: cu.ProgramCache, tmp_path: Pa
     for _ in range(2):
         compile_(cache, source, include_paths=[tmp_path])
     assert (cache.statistics.bypassed, cache.statistics.stores, cache.statistics.hits) == (2, 0, 0)
+
+
+def test_a_cache_of_ones_own() -> None:
+    class Recording(cu.ProgramCache):
+        def __init__(self) -> None:
+            super().__init__()
+            self.entries: dict[str, cu.ObjectCode] = {}
+
+        def get(self, key: str) -> cu.ObjectCode | None:
+            return self.entries.get(key)
+
+        def put(self, key: str, code: cu.ObjectCode) -> None:
+            self.entries[key] = code
+
+    own = Recording()
+    first = compile_(own)
+    ((key, entry),) = own.entries.items()
+    assert entry is first
+    assert len(key) == 64
+    assert compile_(own) is first
 
 
 # ---- bounds ----------------------------------------------------------------------------------------------------------
@@ -383,6 +404,16 @@ def test_processes_share_a_folder(tmp_path: Path) -> None:
         "0",
         "5",
     ]
+
+
+def test_a_child_of_a_fork_does_not_wait_for_a_lock_of_its_parent(cache: cu.ProgramCache) -> None:
+    cache.put("a", code())
+    with cache._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            os._exit(0 if cache.get("a") is not None else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_threads_read_write_and_evict(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import pickle
-import signal
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -173,7 +173,18 @@ def test_a_name_expression_that_names_nothing() -> None:
         cu.Program(TEMPLATES).compile(name_expressions=["nothing<int>"])
 
 
-def test_a_kernel_in_one_call(device: cu.Device) -> None:
+def test_a_kernel_in_one_call(device: cu.Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Kernel:
+        _make = staticmethod(lambda handle, name, owner: name)
+
+    monkeypatch.setitem(sys.modules, "cuda_unified.kernel", SimpleNamespace(Kernel=Kernel))  # type: ignore[arg-type]
+    assert cu.compile_kernel(TEMPLATES, "ns::put<3>", debug=True) == "_ZN2ns3putILi3EEEvPi"
+    assert cu.compile_kernel(TEMPLATES, "plain") == "_Z5plainPi"
+    with pytest.raises(cu.NotFoundError, match="there is no kernel 'none'"):
+        cu.compile_kernel(TEMPLATES, "none")
+
+
+def test_a_module_in_one_call(device: cu.Device) -> None:
     module = cu.compile(TEMPLATES, name_expressions="ns::put<3>")
     assert one_number(module, "ns::put<3>") == 3
     with pytest.raises(TypeError, match="the name of a kernel is a str"):
@@ -196,6 +207,19 @@ def test_errors_in_a_program() -> None:
     assert error.source == source
     assert error.listing().splitlines()[2] == "3  __global__ void k(int *x) { *x = undefined_thing; }"
     assert isinstance(error, cubind.CompilationError)
+
+
+def test_errors_go_to_other_processes() -> None:
+    with pytest.raises(cu.CompileError) as caught:
+        cu.Program("#include <cmath>").compile("ptx", arch=80)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), again.log, again.source, again.hint) == (
+        cu.CompileError,
+        caught.value.log,
+        caught.value.source,
+        caught.value.hint,
+    )
+    assert str(again) == str(caught.value)
 
 
 def test_an_option_that_nvrtc_refuses() -> None:
@@ -235,6 +259,9 @@ SLOW = (
     + "\n#define X(n) x[n & 7] += sinf(x[n & 3]) * powf(x[n & 5], x[n & 6]);\n#define Y(n) X(n) X(n+1) X(n+2) X(n+3)\n"
 )
 SLOW += 'extern "C" __global__ void slow(float *x) { ' + "Y(8) " * 8 + "}"
+LONG = "\n".join(
+    f'extern "C" __global__ void k{i}(float *x) {{ x[{i}] = sinf(x[1]) * {i} + powf(x[2], x[3]); }}' for i in range(30)
+)
 
 
 def test_a_compilation_is_cancelled() -> None:
@@ -259,21 +286,44 @@ def test_an_exception_in_cancel_is_raised() -> None:
         cu.Program(SLOW, defines={"N": 1}, cache=False).compile(cancel=cancel)
 
 
-@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals reach the main thread")
 def test_ctrl_c_stops_a_compilation() -> None:
     """NVRTC asks now and then whether to go on; a signal is seen then, and not only when it is done."""
+    out = fakes.run(
+        f"""
+        import signal, sys, threading, time
+        import cuda_unified as cu
+        program = cu.Program({SLOW!r} + {LONG!r}, defines={{"N": 1}}, cache=False, arch=80)
+        program.compile("ptx", extra=["--fdevice-syntax-only"])  # all is loaded now
+        start = time.perf_counter()
+        program.compile("ptx")
+        whole = time.perf_counter() - start
+        hook = sys.unraisablehook
+        threading.Timer(whole / 8, lambda: signal.raise_signal(signal.SIGINT)).start()
+        start = time.perf_counter()
+        try:
+            program.compile("ptx")
+        except KeyboardInterrupt:
+            print("stopped", time.perf_counter() - start < whole * 0.8, sys.unraisablehook is hook)
+        print(program.compile("ptx").kind)
+        """,
+        PYTHONPATH=str(fakes.PACKAGE.parents[1]),
+        CUBIND_DEVICE="cpu",
+    )
+    assert out.split() == ["stopped", "True", "True", "ptx"]
 
-    def interrupt(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            cu.Program(SLOW, defines={"N": 1}, cache=False).compile()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+def test_deeply_nested_programs() -> None:
+    """NVRTC lets the stack of the main thread grow: what it compiles by itself, it compiles here."""
+    out = fakes.run(
+        """
+        import cuda_unified as cu
+        source = "__global__ void k(int *x) { *x = " + "(" * 5000 + "x[1]" + ")" * 5000 + "; }"
+        print(cu.Program(source, cache=False, arch=80).compile("ptx").kind)
+        """,
+        PYTHONPATH=str(fakes.PACKAGE.parents[1]),
+        CUBIND_DEVICE="cpu",
+    )
+    assert out.split() == ["ptx"]
 
 
 def test_threads_compile_one_program() -> None:
