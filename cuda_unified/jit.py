@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -51,7 +52,7 @@ class JitOptions:
     """Threads that compile in parallel; 0: as many as there are CPUs."""
     loader_threads: int | None = None
     """Threads that load binaries."""
-    log_size: int = 1 << 16
+    log_size: int = 1 << 14
     """The most bytes of each log."""
 
     def __post_init__(self) -> None:
@@ -120,21 +121,26 @@ def jit_options(options: JitOptions | Mapping[str, Any] | None, given: Mapping[s
 
 
 class JitLogs:
-    """The two logs, and the options with which a call of the driver writes them; to be kept until the driver is done."""
+    """The two logs, and the options with which a call of the driver writes them.
+
+    All of it is memory of this object, which lives as long as the driver may write: a library may be compiled as late as when
+    a kernel of it is needed in another context.
+    """
 
     def __init__(self, options: JitOptions) -> None:
-        self._info, self._error = bytearray(options.log_size), bytearray(options.log_size)
+        size = options.log_size
+        self._info, self._error = array("B", bytes(size)), array("B", bytes(size))
         o = driver.CUjit_option
-        pairs: list[tuple[Any, Any]] = list(options.pairs())
-        if options.log_size:
+        pairs = list(options.pairs())
+        if size:
             pairs += [
-                (o.CU_JIT_INFO_LOG_BUFFER, self._info),
-                (o.CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES, len(self._info)),
-                (o.CU_JIT_ERROR_LOG_BUFFER, self._error),
-                (o.CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, len(self._error)),
+                (o.CU_JIT_INFO_LOG_BUFFER, self._info.buffer_info()[0]),
+                (o.CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES, size),
+                (o.CU_JIT_ERROR_LOG_BUFFER, self._error.buffer_info()[0]),
+                (o.CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, size),
             ]
-        self.options = [option for option, _ in pairs]
-        self.values = [value for _, value in pairs]
+        self.options = array("i", [int(option) for option, _ in pairs])
+        self.values = array("Q", [value for _, value in pairs])
 
     @property
     def info(self) -> str:
@@ -147,5 +153,5 @@ class JitLogs:
         return _text(self._error)
 
 
-def _text(buffer: bytearray) -> str:
+def _text(buffer: array[int]) -> str:
     return bytes(buffer).partition(b"\0")[0].decode("utf-8", "replace").rstrip()

@@ -30,9 +30,14 @@ _BY_DEVICE, _MANAGED = 1, 7  # flags of buffers: enum accessible in src/native.h
 class _Library:
     """A CUlibrary, unloaded when nothing needs it any more: the module, its kernels, its variables."""
 
-    def __init__(self, handle: Any, *, owned: bool, owner: object = None, log: str = "") -> None:
-        self.handle, self.owner, self.log = handle, owner, log
+    def __init__(self, handle: Any, *, owned: bool, owner: object = None, logs: JitLogs | None = None) -> None:
+        self.handle, self.owner, self.logs = handle, owner, logs
         self.owned, self.process = owned, os.getpid()
+
+    @property
+    def error_log(self) -> str | None:
+        """What the driver wrote about errors."""
+        return self.logs.error if self.logs else None
 
     def __del__(self, is_finalizing: Any = sys.is_finalizing, getpid: Any = os.getpid) -> None:
         if not self.owned or is_finalizing() or self.process != getpid():  # in the child of a fork it is the parent's
@@ -99,8 +104,9 @@ class Module:
 
     @property
     def log(self) -> str:
-        """What the driver wrote when it loaded the code; loads it."""
-        return self._loaded().log
+        """What the driver wrote when it compiled the code; loads it."""
+        logs = self._loaded().logs
+        return logs.info if logs else ""
 
     @property
     def is_loaded(self) -> bool:
@@ -155,6 +161,8 @@ class Module:
             if len(meant) == 1:
                 return driver.cuLibraryGetKernel(library.handle, meant[0]), meant[0]
             raise _no_such("kernel", name, meant or names, error, bool(meant)) from None
+        except CudaError as error:  # of code that is compiled as late as now
+            raise with_log(error, library.error_log, f"name={wanted!r}") from None
 
     def _lower(self, name: str) -> str:
         found = self._lowered.get(name)
@@ -189,6 +197,8 @@ class Module:
             except NotFoundError as error:
                 kind = "managed variable" if flags == _MANAGED else "variable"
                 raise _no_such(kind, name, self.symbols.names(), error, False) from None
+            except CudaError as error:
+                raise with_log(error, library.error_log, f"name={name!r}") from None
         buffer: Buffer = _native.make_buffer(int(pointer), int(size), context, flags, None, library, None)
         return buffer
 
@@ -241,7 +251,7 @@ class Module:
                 f", arch={self._code.arch}" if self._code.arch else ""
             )
             raise with_log(error, logs.error, what) from None
-        return _Library(handle, owned=True, log=logs.info)
+        return _Library(handle, owned=True, logs=logs)
 
     def __enter__(self) -> Module:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -179,5 +180,5 @@ def test_options_together() -> None:
 
 def test_logs_end_at_their_first_zero() -> None:
     logs = JitLogs(JitOptions(log_size=8))
-    logs.values[0][:] = b"ab\n\0junk"
+    logs._info[:] = array("B", b"ab\n\0junk")
     assert (logs.info, logs.error) == ("ab", "")
