@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ TARGETS = ("auto", "ptx", "cubin", "ltoir", "optixir")
 _DEFAULT_NAME = "program.cu"
 _KEY_VERSION = b"1"  # of the key and the entry's form: another one finds no entry of this one
 _FLAGS = {"ltoir": "--dlink-time-opt", "optixir": "--optix-ir"}
+_RAW_WITH_FILES = re.compile(r"\s*--?(time|fdevice-time-trace|create[-_]pch|use[-_]pch)\b")
 _WITH_FILES = ("time", "time_trace", "create_pch")  # what makes more than code: never answered from the cache
 
 
@@ -123,7 +125,10 @@ class Program:
         ):
             bundled = places.bundled_folders()
             closure = _Look(self, options, [*folders, *bundled], [*trusted, *bundled]).closure
-        if closure.unknown or any(getattr(options, name) is not None for name in _WITH_FILES):
+        raw = (options.extra,) if isinstance(options.extra, str) else options.extra
+        if any(getattr(options, name) is not None for name in _WITH_FILES) or any(map(_RAW_WITH_FILES.match, raw)):
+            return None, bundled
+        if closure.unknown:
             return None, bundled
         parts = [_KEY_VERSION, places.nvrtc_identity(), target, str(arch), self.name, look.beside, self.source]
         parts += [*expressions, "|", *options.arguments(), "|", *folders, *bundled, "|"]

@@ -199,6 +199,15 @@ def test_a_cache_of_ones_own() -> None:
     assert compile_(own) is first
 
 
+def test_compilations_that_write_files_are_made(cache: cu.ProgramCache, tmp_path: Path) -> None:
+    for n, options in enumerate([{"time_trace": tmp_path / "t"}, {"extra": [f"--fdevice-time-trace={tmp_path}/t"]}], 1):
+        for _ in range(2):
+            compile_(cache, **options)
+            (tmp_path / "t.json").unlink()
+        assert cache.statistics.bypassed == 2 * n
+    assert cache.statistics.stores == 0
+
+
 # ---- bounds ----------------------------------------------------------------------------------------------------------
 
 

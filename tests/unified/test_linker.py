@@ -15,7 +15,7 @@ from tests.unified.running import one_number
 
 USES = 'extern __device__ int added(int, int);\nextern "C" __global__ void k(int *x) { *x = added(40, 2); }'
 HAS = "__device__ int added(int a, int b) { return a + b; }"
-PTX = ".version 7.0\n.target sm_50\n.address_size 64\n.visible .entry other() { ret; }\n"
+PTX = ".version 7.0\n.target sm_75\n.address_size 64\n.visible .entry other() { ret; }\n"
 
 
 def piece(source: str, **options: Any) -> cu.ObjectCode:

@@ -32,7 +32,7 @@ namespace ns {
 extern "C" __global__ void count(int *x) { *x = atomicAdd(&counter, 1) + int(table[0]) + int(weights[3]); }
 __global__ void plain(int *x) { *x = shared_number; }
 """
-BAD = ".version 7.0\n.target sm_50\n.address_size 64\n.visible .entry k() {\n  nonsense;\n}\n"
+BAD = ".version 7.0\n.target sm_75\n.address_size 64\n.visible .entry k() {\n  nonsense;\n}\n"
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ device = cu.Device(0)
 device.context
 PAIRS = [(("cuLibraryLoadData",), ("cuLibraryUnload",)), (("cuLinkCreate_v2",), ("cuLinkDestroy",)),
          (("cuCtxPushCurrent_v2",), ("cuCtxPopCurrent_v2",))]
-PTX = ".version 7.0\\n.target sm_50\\n.address_size 64\\n"
+PTX = ".version 7.0\\n.target sm_75\\n.address_size 64\\n"
 ENTRY = PTX + ".visible .global .u32 number = 7;\\n.visible .entry k() { ret; }\\n"
 OTHER = PTX + ".visible .entry other() { ret; }\\n"
 

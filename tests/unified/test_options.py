@@ -366,7 +366,7 @@ PEER = (
 )
 
 
-def test_every_option_of_the_peer_is_there_or_suggested() -> None:
+def test_complaint_12_every_option_of_the_peer_is_there_or_suggested() -> None:
     known = {f.name for f in fields(ProgramOptions)}
     for name in PEER.split():
         if name not in known:
