@@ -14,7 +14,7 @@ from . import headers as places
 from .arch import Arch, of_device, supported
 from .cache import ProgramCache, default_cache
 from .compiler import Job, run
-from .includes import scan
+from .includes import Closure, scan
 from .object_code import ObjectCode
 from .options import ProgramOptions, program_options
 
@@ -89,22 +89,48 @@ class Program:
         chosen = program_options(self.options, options)
         expressions = tuple(dict.fromkeys((*self.name_expressions, *_expressions(name_expressions))))
         target, arch = _plan(chosen, target)
-        folders, trusted = _folders(chosen)
-        key, bundled = self._key(chosen, target, arch, expressions, folders, trusted)
+        closure, folders = self._includes(chosen)
+        key = self._key(chosen, target, arch, expressions, folders, closure)
         cache = _cache_of(chosen)
-        if cache and key and (code := cache.get(key)):
+        if cache and key and (code := cache.get(key)) is not None:
             return code
         if cache and not key:
             cache.bypass()
-        found = [f for f in (*folders, *bundled) if f not in _own_folders(chosen)]
+        found = [f for f in folders if f not in _own_folders(chosen)]
         arguments = [f"--gpu-architecture={arch}", *chosen.arguments(), *(f"--include-path={f}" for f in found)]
         if target in _FLAGS and _FLAGS[target] not in arguments:
             arguments.append(_FLAGS[target])
         job = Job(self.source, self.name, self.headers, arguments, expressions, target, str(arch))
         code, self.pch_status = run(job, cancel, wants_pch=bool(chosen.pch or chosen.create_pch))
-        if cache and key:
+        if cache and key and self._includes(chosen)[0].files == closure.files:  # not changed in between
             cache.put(key, code)
         return code
+
+    def _includes(self, options: ProgramOptions) -> tuple[Closure, list[str]]:
+        """What is included, and the folders where it is searched; NVRTC's own headers are among them if they are needed."""
+        folders, trusted = _folders(options)
+        closure = self._scan(options, folders, trusted)
+        is_open = options.find_headers and options.bundled_headers is None
+        if is_open and any(map(places.may_be_bundled, closure.missing)) and (copy := places.bundled_folders()):
+            folders, trusted = [*folders, *copy], [*trusted, *copy]
+            closure = self._scan(options, folders, trusted)
+        return closure, folders
+
+    def _scan(self, options: ProgramOptions, folders: list[str], trusted: list[str]) -> Closure:
+        own, files, macros = _from_arguments(options.arguments())
+        return scan(
+            self.source.encode(),
+            beside=self._beside(options),
+            given={k: v.encode() for k, v in self.headers.items()},
+            files=files,
+            folders=[*own, *(f for f in folders if f not in own)],
+            trusted=trusted,
+            macros=macros,
+        )
+
+    def _beside(self, options: ProgramOptions) -> str | None:
+        """The folder that quoted includes are searched in first."""
+        return None if options.source_include is False else str(Path(self.name).absolute().parent)
 
     def _key(
         self,
@@ -113,58 +139,37 @@ class Program:
         arch: Arch,
         expressions: tuple[str, ...],
         folders: list[str],
-        trusted: list[str],
-    ) -> tuple[str | None, list[str]]:
-        """The key for the cache, None if the compilation cannot be cached; and NVRTC's own headers, if they are needed."""
-        look = _Look(self, options, folders, trusted)
-        closure, bundled = look.closure, []
-        if (
-            options.find_headers
-            and options.bundled_headers is None
-            and any(map(places.may_be_bundled, closure.missing))
-        ):
-            bundled = places.bundled_folders()
-            closure = _Look(self, options, [*folders, *bundled], [*trusted, *bundled]).closure
+        closure: Closure,
+    ) -> str | None:
+        """The key for the cache; None if the compilation cannot be cached."""
         raw = (options.extra,) if isinstance(options.extra, str) else options.extra
         if any(getattr(options, name) is not None for name in _WITH_FILES) or any(map(_RAW_WITH_FILES.match, raw)):
-            return None, bundled
+            return None
         if closure.unknown:
-            return None, bundled
-        parts = [_KEY_VERSION, places.nvrtc_identity(), target, str(arch), self.name, look.beside, self.source]
-        parts += [*expressions, "|", *options.arguments(), "|", *folders, *bundled, "|"]
-        for name, text in self.headers.items():
-            parts += [name, text]
-        parts.append("|")
-        for path, digest in sorted(closure.files.items()):
-            parts += [path, digest]
+            return None
+        beside = self._beside(options) or ""
+        parts: list[str | bytes] = [
+            _KEY_VERSION,
+            places.nvrtc_identity(),
+            target,
+            str(arch),
+            self.name,
+            beside,
+            self.source,
+        ]
+        parts += [*expressions, "|", *options.arguments(), "|", *folders, "|"]
+        parts += [*(text for pair in self.headers.items() for text in pair), "|"]
+        parts += [part for pair in sorted(closure.files.items()) for part in pair]
         if options.use_pch is not None:
             parts.append(Path(options.use_pch).read_bytes())
         total = sha256()
         for part in parts:
-            data = part if isinstance(part, bytes) else os.fsencode(part) if part is not None else b""
+            data = part if isinstance(part, bytes) else os.fsencode(part)
             total.update(b"%d:" % len(data) + data)
-        return total.hexdigest(), bundled
+        return total.hexdigest()
 
     def __repr__(self) -> str:
         return f"<Program {self.name!r}, {len(self.source)} characters>"
-
-
-class _Look:
-    """What a program includes, in some folders."""
-
-    def __init__(self, program: Program, options: ProgramOptions, folders: list[str], trusted: list[str]) -> None:
-        here = str(Path(program.name).absolute().parent)
-        self.beside = None if options.source_include is False else here
-        own, files, macros = _from_arguments(options.arguments())
-        self.closure = scan(
-            program.source.encode(),
-            beside=self.beside,
-            given={k: v.encode() for k, v in program.headers.items()},
-            files=files,
-            folders=[*own, *(f for f in folders if f not in own)],
-            trusted=trusted,
-            macros=macros,
-        )
 
 
 def _from_arguments(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:

@@ -16,6 +16,7 @@ import pytest
 
 import cuda_unified as cu
 from cuda_unified import cache as cache_module
+from cuda_unified import program as program_module
 from cuda_unified.cache import default_cache, parse_size, user_folder
 from tests.helpers import fakes
 from tests.unified.running import one_number
@@ -144,6 +145,27 @@ def test_a_file_that_comes_before_another_is_seen(cache: cu.ProgramCache, tmp_pa
             cache, "#include <a.h>\n" + SOURCE, include_paths=[tmp_path / "first", tmp_path / "second"], defines={}
         )
         assert f"{n}00{n}" in result.text
+
+
+def test_a_file_that_changes_while_it_is_compiled(
+    cache: cu.ProgramCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was made from one content is not stored for the other."""
+    real = program_module.run
+
+    def run(*arguments: Any, **options: Any) -> Any:
+        (tmp_path / "a.h").write_text("#define N 222")
+        return real(*arguments, **options)
+
+    def compiled() -> str:
+        return compile_(cache, "#include <a.h>\n" + SOURCE, include_paths=[tmp_path], defines={}).text
+
+    (tmp_path / "a.h").write_text("#define N 111")
+    with monkeypatch.context() as patch:
+        patch.setattr(program_module, "run", run)
+        assert "222" in compiled()
+    (tmp_path / "a.h").write_text("#define N 111")
+    assert "111" in compiled()
 
 
 def test_has_include_is_seen(cache: cu.ProgramCache, tmp_path: Path) -> None:
