@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cubind import CompilationCancelledError, CompilationError, CudaError, NotFoundError, nvrtc
+from cubind import CompilationCancelledError, CompilationError, CudaError, NotFoundError, has, nvrtc
 
 from .errors import CompileError, with_log
 from .object_code import ObjectCode
@@ -119,7 +119,8 @@ def _run(job: Job, flow: _Flow, wants_pch: bool) -> tuple[Result, bool]:
     try:
         for expression in job.expressions:
             nvrtc.nvrtcAddNameExpression(program, expression)
-        nvrtc.nvrtcSetFlowCallback(program, flow, None)
+        if flow.cancel is not None or has("nvrtcSetFlowCallback"):  # an older NVRTC is not stopped by Ctrl-C
+            nvrtc.nvrtcSetFlowCallback(program, flow, None)
         try:
             nvrtc.nvrtcCompileProgram(program, None, list(job.arguments))
         except CudaError as error:

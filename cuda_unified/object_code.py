@@ -62,10 +62,13 @@ class ObjectCode:
         object.__setattr__(self, "code", bytes(self.code).rstrip(b"\0") if self.kind == "ptx" else bytes(self.code))
 
     @classmethod
-    def from_bytes(cls, code: Any, kind: str | None = None, *, name: str = "", lowered_names: Any = None) -> ObjectCode:
+    def from_bytes(
+        cls, code: Any, kind: str | None = None, *, name: str = "", lowered_names: Mapping[str, str] | None = None
+    ) -> ObjectCode:
         """From PTX (str or bytes), a cubin, a fat binary, an object file, a library of them or LTO-IR.
 
-        kind: found out from the code if it is None; ValueError if that cannot be done.
+        kind: found out from the code if it is None; ValueError if that cannot be done.  lowered_names: name expressions and
+        the names in the code that they mean.
         """
         if isinstance(code, str):
             code = code.encode()
@@ -78,12 +81,14 @@ class ObjectCode:
         return cls(code, found, name, lowered_names=dict(lowered_names or {}))
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str], kind: str | None = None) -> ObjectCode:
+    def from_file(
+        cls, path: str | os.PathLike[str], kind: str | None = None, *, lowered_names: Mapping[str, str] | None = None
+    ) -> ObjectCode:
         """From a file: code of any kind, or what `save` wrote."""
         content = Path(path).read_bytes()
         if content.startswith(_MAGIC):
             return cls.unpack(content)
-        return cls.from_bytes(content, kind, name=str(path))
+        return cls.from_bytes(content, kind, name=str(path), lowered_names=lowered_names)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes all of it to a file, which is there as a whole or not at all; `from_file` reads it.

@@ -69,6 +69,17 @@ def test_forms_of_code(device: cu.Device, code: cu.ObjectCode, tmp_path: Path) -
         assert module.is_loaded
 
 
+def test_names_that_are_given_with_the_code(device: cu.Device, code: cu.ObjectCode, tmp_path: Path) -> None:
+    """The way back for code that was kept without them."""
+    (tmp_path / "raw").write_bytes(code.code)
+    given = {"the filler": code.lowered_names["ns::fill<float>"]}
+    for again in (
+        cu.ObjectCode.from_bytes(code.code, lowered_names=given),
+        cu.ObjectCode.from_file(tmp_path / "raw", lowered_names=given),
+    ):
+        assert one_number(again.module(), "the filler", np.float32) == 13.5
+
+
 @pytest.mark.parametrize("form", ["k.ptx", "x\ny", b"", b"\x7fELF", 5, None])
 def test_what_is_no_code(form: Any) -> None:
     with pytest.raises((ValueError, TypeError)):

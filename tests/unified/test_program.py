@@ -380,11 +380,41 @@ def test_without_any_device() -> None:
         """,
         PYTHONPATH=str(fakes.PACKAGE.parents[1]),
         CUBIND_DEVICE="gpu",
-        CUBIND_CUDA_DRIVER="/no/such/library",
+        CUBIND_DRIVER_LIBRARY="/no/such/library",
         CUDA_UNIFIED_CACHE="0",
     )
     assert "give the option arch" in out.splitlines()[0]
     assert out.splitlines()[1] == "cubin compute_80"
+
+
+def test_without_nvrtc() -> None:
+    out = fakes.run(
+        """
+        import cuda_unified as cu
+        try:
+            cu.Program("", arch=80).compile("ptx")
+        except cu.LibraryNotFoundError as error:
+            print(error)
+        """,
+        PYTHONPATH=str(fakes.PACKAGE.parents[1]),
+        CUBIND_DEVICE="cpu",
+        CUBIND_NVRTC_LIBRARY="/no/such/library",
+    )
+    assert "install the package nvidia-cuda-nvrtc" in out
+
+
+def test_an_nvrtc_that_does_not_ask_whether_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before CUDA 12.9."""
+
+    def missing(*arguments: object) -> None:
+        raise cu.SymbolNotFoundError("nvrtcSetFlowCallback is of CUDA 12.9")
+
+    monkeypatch.setattr("cuda_unified.compiler.has", lambda name: False)
+    monkeypatch.setattr(nvrtc, "nvrtcSetFlowCallback", missing)
+    program = cu.Program(KERNEL, defines={"N": 1}, cache=False, arch=80)
+    assert program.compile("ptx").kind == "ptx"
+    with pytest.raises(cu.SymbolNotFoundError):
+        program.compile("ptx", cancel=lambda: False)
 
 
 # ---- code ------------------------------------------------------------------------------------------------------------
