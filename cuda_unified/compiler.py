@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cubind import CompilationCancelledError, CompilationError, CudaError, NotFoundError, has, nvrtc
 
 from .errors import CompileError, with_log
+from .headers import may_be_bundled, nvrtc_version
 from .object_code import ObjectCode
 
 if TYPE_CHECKING:
@@ -185,6 +186,12 @@ def _failed(job: Job, error: CudaError, log: str) -> CudaError:
 
 def _hints(log: str) -> Iterator[str]:
     for name in dict.fromkeys(_MISSING.findall(log)):
+        if may_be_bundled(name):
+            major, _ = nvrtc_version()
+            suffix = "" if major >= 13 else f"-cu{major}"
+            yield f"CUDA's headers are in the packages nvidia-cuda-runtime{suffix} and nvidia-cuda-cccl{suffix}, or in a toolkit \
+that CUDA_PATH names"
+            continue
         stem = name.removesuffix(".h")
         if stem in _C_HEADERS or (stem[:1] == "c" and stem[1:] in _C_HEADERS):
             standard = f"c{stem}" if stem in _C_HEADERS else stem

@@ -97,8 +97,9 @@ def test_headers_are_not_found_where_that_is_not_wanted() -> None:
 
 @pytest.mark.usefixtures("nothing_found")
 def test_the_copy_can_be_refused() -> None:
-    with pytest.raises(cu.CompileError, match=r"cuda_fp16\.h"):
+    with pytest.raises(cu.CompileError, match=r"cuda_fp16\.h") as caught:
         cu.Program(HALF, arch=80, bundled_headers=False).compile("ptx")
+    assert "nvidia-cuda-runtime" in (caught.value.hint or "")
 
 
 @needs_copy
