@@ -69,6 +69,16 @@ _HOME = {
     "full_like": "creation",
     "zeros": "creation",
     "zeros_like": "creation",
+    "Program": "program",
+    "compile": "program",
+    "compile_kernel": "program",
+    "ProgramOptions": "options",
+    "ProgramCache": "cache",
+    "default_cache": "cache",
+    "ObjectCode": "object_code",
+    "Module": "module",
+    "Linker": "linker",
+    "JitOptions": "jit",
 }
 """name -> the module that it is in"""
 
