@@ -1,7 +1,7 @@
-"""Installs into the running environment what building and testing need, and a link to the package in this checkout.
+"""Installs into the running environment what building and testing need, and a link to the packages in this checkout.
 
-The list is a group of `[dependency-groups]` in pyproject.toml: dev, or the one that is named as an argument.  The package
-itself is not installed but found through a .pth file, so that a build in place is all that a changed source needs.
+The list is a group of `[dependency-groups]` in pyproject.toml: dev, or the one that is named as an argument.  The packages
+themselves are not installed but found through a .pth file, so that a build in place is all that a changed source needs.
 """
 
 import subprocess
@@ -19,7 +19,7 @@ def main(group: str = "dev") -> None:
     packages = project["dependency-groups"][group]
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages], check=True)
     pth = Path(sysconfig.get_path("purelib")) / "cubind-checkout.pth"
-    pth.write_text(f"{ROOT / 'bindings'}\n")
+    pth.write_text(f"{ROOT / 'bindings'}\n{ROOT}\n")
 
 
 if __name__ == "__main__":

@@ -63,6 +63,16 @@ def per_thread_default_stream(enable=None):
     return _core._per_thread_default_stream(enable)
 
 
+def error_from_status(code, function, arguments=None, log=None):
+    """The exception that a failing status means; for layers that call the C level.
+
+    code: a member of a library's status enum; function: the C function; arguments, log: text for the error's message.
+    """
+    from . import _errors
+
+    return _errors.error_from_status(code, function, arguments, log)
+
+
 def get_include():
     """The folder of the C headers: own declarations of CUDA's types, values and functions."""
     return __path__[0] + "/_abi"

@@ -18,6 +18,10 @@ class CudaError(RuntimeError):
     that are not the answer of a library have a text in place of the status, and `code` is None.
     """
 
+    arguments = None
+    """What matters of the call's arguments, as text; None where the caller did not say."""
+    _log = None
+
     @property
     def code(self):
         """The status, e.g. `driver.CUresult.CUDA_ERROR_INVALID_DEVICE`; None if no library answered."""
@@ -41,15 +45,46 @@ class CudaError(RuntimeError):
         code = self.code
         return None if code is None else _describe(code)
 
+    @property
+    def hint(self):
+        """What usually causes this and what to do about it; None if nothing in particular is known."""
+        if self.code is None:
+            return None
+        from ._hints import hint
+
+        return hint(self)
+
+    @property
+    def log(self):
+        """What a compiler, linker or the CPU device wrote about it; None if nothing."""
+        return self._log
+
     def __str__(self):
         code = self.code
         if code is None:
-            return str(self.args[0]) if self.args else ""
-        text = f"{self.name or type(code).__name__} ({code:d})"
-        if self.function:
-            text = f"{self.function}: {text}"
-        description = self.description
-        return f"{text}: {description}" if description else text
+            text = str(self.args[0]) if self.args else ""
+        else:
+            text = f"{self.name or type(code).__name__} ({code:d})"
+            if self.function:
+                text = f"{self.function}{f'({self.arguments})' if self.arguments else ''}: {text}"
+            description = self.description
+            text = f"{text}: {description}" if description else text
+        return "\n".join([text, *(part.rstrip() for part in (self.log, self.hint and f"hint: {self.hint}") if part)])
+
+
+def error_from_status(code, function, arguments=None, log=None):
+    """The exception that a status means.
+
+    code: a member of a library's status enum, e.g. `driver.CUresult(2)`; function: the C function that returned it;
+    arguments: what matters of its arguments, as text; log: what a compiler or linker wrote.  For layers that call the
+    C level and want the same errors as the Python level raises.
+    """
+    from ._error_table import TABLE
+
+    entry = TABLE[type(code).__name__]
+    error = globals()[entry["classes"].get(int(code), "CudaError")](code, function)
+    error.arguments, error._log = arguments, log
+    return error
 
 
 def _describe(code):
@@ -215,7 +250,18 @@ class LaunchResourcesError(CudaError):
 
 
 class LaunchError(CudaError):
-    """A kernel failed while it ran.  Most such errors leave the process's CUDA state unusable."""
+    """A kernel failed while it ran.  Most such errors leave the process's CUDA state unusable.
+
+    On the CPU device `log` is its report: kernel, block, thread, line, address.
+    """
+
+    @property
+    def log(self):
+        if self._log is None and self.code is not None:
+            from . import cpu
+
+            self._log = cpu.last_report() or None
+        return self._log
 
 
 class IllegalAddressError(LaunchError):

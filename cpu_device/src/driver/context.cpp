@@ -1,6 +1,7 @@
 // The life of a context, its streams, and which context a thread uses.
 #include "context.hpp"
 
+#include "capture.hpp"
 #include "export_tables.hpp"
 #include "ledger.hpp"
 #include "report.hpp"
@@ -54,6 +55,7 @@ void Context::end() {
         legacy_.reset();
     }
     for (const auto &stream : streams) {
+        abandon_capture(*stream);
         if (stream->handle) remove_handle(HandleKind::stream, stream->handle);
         stream->close();
     }

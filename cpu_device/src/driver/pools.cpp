@@ -2,6 +2,7 @@
 //
 // Memory is there at once and freed when the stream comes to it; memory that was freed but not yet reached is waited for when there is no other.
 #include "call.hpp"
+#include "capture.hpp"
 #include "ledger.hpp"
 #include "pool.hpp"
 
@@ -33,6 +34,7 @@ CUresult allocate(CUdeviceptr *out, size_t size, const std::shared_ptr<Pool> &po
     if (!out || !pool) return CUDA_ERROR_INVALID_VALUE;
     *out = 0;
     if (!size) return CUDA_SUCCESS;
+    if (stream.capturing) return capture_allocation(stream, out, size, pool->device);
     Entry entry;
     entry.context = stream.context.id;
     entry.pool = pool;
@@ -158,17 +160,19 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmem
 }
 
 CUresult cuMemAllocAsync(CUdeviceptr *out, size_t size, CUstream handle) {
-    return in_stream(handle,
-                     [&](Stream &stream) { return allocate(out, size, current_pool(stream.context.device), stream); });
+    return in_stream<Capturing::recorded>(
+        handle, [&](Stream &stream) { return allocate(out, size, current_pool(stream.context.device), stream); });
 }
 
 CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPool pool, CUstream handle) {
-    return in_stream(handle, [&](Stream &stream) { return allocate(out, size, lookup<Pool>(pool), stream); });
+    return in_stream<Capturing::recorded>(
+        handle, [&](Stream &stream) { return allocate(out, size, lookup<Pool>(pool), stream); });
 }
 
 CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
-    return in_stream(handle, [&](Stream &stream) {
+    return in_stream<Capturing::recorded>(handle, [&](Stream &stream) {
         if (!address) return CUDA_SUCCESS;
+        if (stream.capturing) return capture_free(stream, address);
         const Allocation *found = memory().find(address, 1);
         if (!found || found->base != address || found->kind != MemoryKind::device || !ledger().begin_free(address))
             return CUDA_ERROR_INVALID_VALUE;

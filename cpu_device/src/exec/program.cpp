@@ -289,6 +289,10 @@ std::unique_ptr<Program> Program::load(std::string_view text, Memory &memory, in
 
 Program::Program(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
+int Program::target() const {
+    return target_number(state_->module.target);
+}
+
 Program::~Program() {
     for (uint64_t base : state_->allocations) state_->memory->release(base);
 }

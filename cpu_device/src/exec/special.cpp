@@ -11,6 +11,7 @@ const Inst *system_vprintf(Warp &w, const Inst *i);
 const Inst *system_malloc(Warp &w, const Inst *i);
 const Inst *system_free(Warp &w, const Inst *i);
 const Inst *system_assertfail(Warp &w, const Inst *i);
+const Inst *system_set_conditional(Warp &w, const Inst *i);
 
 namespace {
 
@@ -288,6 +289,7 @@ const HandlerRow rows[] = {
     {"system.malloc", &system_malloc},
     {"system.free", &system_free},
     {"system.__assertfail", &system_assertfail},
+    {"system.cudaGraphSetConditional", &system_set_conditional},
 };
 
 } // namespace

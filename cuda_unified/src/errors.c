@@ -1,0 +1,56 @@
+/* From C to the exceptions of errors.py. */
+#include <stdarg.h>
+#include "native.h"
+
+static PyObject *errors_call(const char *function, const char *format, ...) {
+    PyObject *module = PyImport_ImportModule("cuda_unified.errors");
+    PyObject *callee = module ? PyObject_GetAttrString(module, function) : NULL;
+    Py_XDECREF(module);
+    if (!callee) return NULL;
+    va_list values;
+    va_start(values, format);
+    PyObject *args = Py_VaBuildValue(format, values);
+    va_end(values);
+    PyObject *result = args ? PyObject_CallObject(callee, args) : NULL;
+    Py_XDECREF(args);
+    Py_DECREF(callee);
+    return result;
+}
+
+PyObject *fail(CUresult status, const char *function, const char *details, ...) {
+    PyObject *text = NULL;
+    if (details) {
+        va_list values;
+        va_start(values, details);
+        text = PyUnicode_FromFormatV(details, values);
+        va_end(values);
+        if (!text) return NULL;
+    }
+    PyObject *error = errors_call("from_status", "(isO)", (int)status, function, text ? text : Py_None);
+    Py_XDECREF(text);
+    if (error) PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_XDECREF(error);
+    return NULL;
+}
+
+PyObject *raise_closed(PyObject *o) {
+    PyObject *error = errors_call("closed", "(O)", o);
+    if (error) PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_XDECREF(error);
+    return NULL;
+}
+
+PyObject *raise_forked(void) {
+    PyObject *error = errors_call("forked", "()");
+    if (error) PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_XDECREF(error);
+    return NULL;
+}
+
+void warn_unraisable(CUresult status, const char *function, PyObject *about) {
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    fail(status, function, NULL);
+    PyErr_WriteUnraisable(about);
+    PyErr_Restore(type, value, trace);
+}

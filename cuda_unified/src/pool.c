@@ -1,0 +1,110 @@
+/* Stream-ordered pools: the default way to get memory. */
+#include "native.h"
+
+PyTypeObject *Pool_type;
+
+/* allocate(size, stream=None) -> Buffer */
+static PyObject *allocate(PyObject *self, arguments a, Py_ssize_t n, PyObject *kwnames) {
+    static const signature s = {"allocate", 1, 2, {"size", "stream", NULL}};
+    pool_object *pool = (pool_object *)self;
+    PyObject *out[MOST_PARAMETERS];
+    size_t size;
+    CUdeviceptr pointer = 0;
+    CUresult status = CUDA_SUCCESS;
+    if (parse_arguments(&s, a, n, kwnames, out) || to_size(out[0], "size", &size)) return NULL;
+    if (UNLIKELY(pool->closed)) return raise_closed(self);
+    stream_object *stream = to_stream(out[1], pool->context, "allocate");
+    if (!stream) return NULL;
+    if (LIKELY(size) && CALL(pool->context, is_default_stream(stream->handle), status,
+                             D.cuMemAllocFromPoolAsync(&pointer, size, pool->handle, stream->handle)))
+        goto failed;
+    if (UNLIKELY(status)) {
+        fail(status, "cuMemAllocFromPoolAsync", "size=%zu, stream=%R", size, (PyObject *)stream);
+        goto failed;
+    }
+    buffer_object *b = buffer_new(pointer, size, pool->context, pool->flags);
+    if (UNLIKELY(!b)) {
+        if (pointer) D.cuMemFreeAsync(pointer, stream->handle);
+        goto failed;
+    }
+    b->how = size ? FREED_ASYNC : NOT_FREED;
+    b->resource = Py_NewRef(self);
+    b->stream = stream;
+    return (PyObject *)b;
+failed:
+    Py_DECREF((PyObject *)stream);
+    return NULL;
+}
+
+/* wrap_pool(class, handle, context, flags, owned) */
+static PyObject *wrap_pool(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *class, *context;
+    unsigned long long handle;
+    unsigned char flags;
+    int owned;
+    if (!PyArg_ParseTuple(args, "O!KO!bp", &PyType_Type, &class, &handle, Context_type, &context, &flags, &owned))
+        return NULL;
+    if (!PyType_IsSubtype((PyTypeObject *)class, Pool_type))
+        return PyErr_Format(PyExc_TypeError, "%R is no class of pools", class);
+    pool_object *pool = new_object((PyTypeObject *)class);
+    if (!pool) return NULL;
+    pool->handle = (CUmemoryPool)(uintptr_t)handle;
+    pool->context = (context_object *)Py_NewRef(context);
+    pool->flags = flags;
+    pool->owned = (char)owned;
+    return (PyObject *)pool;
+}
+
+static PyObject *mark_closed(PyObject *self, PyObject *Py_UNUSED(arg)) {
+    ((pool_object *)self)->closed = 1;
+    Py_RETURN_NONE;
+}
+
+static PyObject *address(PyObject *self, void *Py_UNUSED(closure)) {
+    pool_object *pool = (pool_object *)self;
+    return pool->closed ? raise_closed(self) : PyLong_FromVoidPtr(pool->handle);
+}
+
+static void pool_dealloc(PyObject *self) {
+    pool_object *pool = (pool_object *)self;
+    if (pool->weakrefs) PyObject_ClearWeakRefs(self);
+    Py_XDECREF((PyObject *)pool->context);
+    delete_object(self);
+}
+
+static PyMethodDef methods[] = {
+    {"allocate", FAST(allocate), METH_FASTCALL | METH_KEYWORDS,
+     "Allocates `size` bytes that work of the stream may use from now on; returns a Buffer."},
+    {"_mark_closed", mark_closed, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+static PyMemberDef members[] = {
+    {"context", T_OBJECT_EX, offsetof(pool_object, context), READONLY, "The context that allocations are made in."},
+    {"is_closed", T_BOOL, offsetof(pool_object, closed), READONLY, "Whether it was closed."},
+    {"is_owned", T_BOOL, offsetof(pool_object, owned), READONLY, "Whether close() destroys it."},
+    {"_flags", T_UBYTE, offsetof(pool_object, flags), READONLY, NULL},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(pool_object, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+static PyGetSetDef getters[] = {
+    {"address", address, NULL, "The handle as an int.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+static PyType_Slot slots[] = {
+    {Py_tp_dealloc, pool_dealloc},
+    {Py_tp_methods, methods},
+    {Py_tp_members, members},
+    {Py_tp_getset, getters},
+    {0, NULL},
+};
+static PyType_Spec spec = {"cuda_unified._native.Pool", sizeof(pool_object), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+static PyMethodDef functions[] = {
+    {"wrap_pool", wrap_pool, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+int pool_ready(PyObject *module) {
+    Pool_type = add_type(module, &spec, NULL);
+    return Pool_type ? PyModule_AddFunctions(module, functions) : -1;
+}

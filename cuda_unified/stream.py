@@ -1,0 +1,247 @@
+"""Streams: work that a device does in order, beside that of other streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cubind
+from cubind import driver
+
+from . import _native
+from ._extend import extend
+from .context import Context
+from .event import Event
+
+if TYPE_CHECKING:
+    from .calls import Call
+    from .device import Device
+
+
+class AccessPolicy(NamedTuple):
+    """A window of memory and how the L2 cache treats it: `hit_ratio` of its accesses as `hit`, the others as `miss`.
+
+    pointer: an address; size: bytes; hit, miss: members of `driver.CUaccessProperty`.
+    """
+
+    pointer: int
+    size: int
+    hit_ratio: float = 1.0
+    hit: int = 2  # CU_ACCESS_PROPERTY_PERSISTING
+    miss: int = 1  # CU_ACCESS_PROPERTY_STREAMING
+
+
+@dataclass
+class Timing:
+    """What `Stream.timed` gives: the events at both ends."""
+
+    begin: Event
+    end: Event | None = None
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds between the ends; waits for the second."""
+        if self.end is None:
+            raise ValueError("the time is not known before the block has ended")
+        self.end.sync()
+        return self.begin.elapsed(self.end)
+
+
+@extend
+class Stream(_native.Stream):
+    """A stream; `Device.stream()` makes one.
+
+    `with stream:` makes it the current stream of this thread: calls that are given none use it.
+
+    https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__STREAM.html
+    """
+
+    __slots__ = ()
+    context: Context
+
+    @classmethod
+    def from_handle(cls, handle: Any, *, device: Device | None = None, owner: object = None) -> Stream:
+        """A stream that somebody else owns: `handle` is a `driver.CUstream`, an int, or an object with `__cuda_stream__`.
+
+        It is never destroyed through this object; `owner` is kept alive with it.
+        """
+        from .device import Device
+
+        protocol = getattr(handle, "__cuda_stream__", None)
+        if protocol is not None:
+            owner = handle if owner is None else owner
+        number = stream_number(handle)
+        stream: Stream = _native.wrap_stream(number, (device or Device()).context, False, owner)
+        return stream
+
+    @property
+    def handle(self) -> Any:
+        """The `driver.CUstream`."""
+        return driver.CUstream(self.address)
+
+    @property
+    def device(self) -> Device:
+        """The device that the stream is on."""
+        return self.context.device
+
+    @property
+    def priority(self) -> int:
+        """Lower is sooner; `Device.stream_priorities` has the range."""
+        with self.context:
+            return int(driver.cuStreamGetPriority(self.address))
+
+    @property
+    def is_nonblocking(self) -> bool:
+        """Whether it does not wait for the legacy default stream, nor that one for it."""
+        with self.context:
+            return bool(driver.cuStreamGetFlags(self.address) & driver.CUstream_flags.CU_STREAM_NON_BLOCKING)
+
+    @property
+    def id(self) -> int:
+        """A number that no other stream of this process has had."""
+        with self.context:
+            return int(driver.cuStreamGetId(self.address))
+
+    @property
+    def is_capturing(self) -> bool:
+        """Whether work goes into a graph that is being captured."""
+        with self.context:
+            status = driver.cuStreamIsCapturing(self.address)
+        return bool(status != driver.CUstreamCaptureStatus.CU_STREAM_CAPTURE_STATUS_NONE)
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Call:
+        """Calls `function(*args)` in a thread of Python's, once the stream has done what it has now.
+
+        The stream does not wait for the function, so the function may use CUDA.  Returns a `concurrent.futures.Future`:
+        `result()` waits, and raises what the function raised; where the stream's work failed the function is not called and
+        `result()` raises that error.  An error that nobody asks for goes to `sys.unraisablehook`.
+        """
+        from .calls import call
+
+        return call(self, function, *args)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """`await stream`: lets other tasks run until the stream has done what it has now; raises if that failed."""
+        return self._reached().__await__()
+
+    async def _reached(self) -> None:
+        import asyncio
+
+        from .calls import call
+
+        loop = asyncio.get_running_loop()
+        reached = loop.create_future()
+
+        def arrived(error: BaseException | None) -> None:
+            if not reached.done():
+                reached.set_result(None) if error is None else reached.set_exception(error)
+
+        call(self, lambda error: loop.call_soon_threadsafe(arrived, error), always=True)
+        await reached
+
+    @contextmanager
+    def timed(self) -> Iterator[Timing]:
+        """Measures what the stream does in a block: `with stream.timed() as t: ...`, then `t.ms` (waits for the end)."""
+        timing = Timing(self.record())
+        yield timing
+        timing.end = self.record()
+
+    @property
+    def access_policy(self) -> AccessPolicy | None:
+        """Which memory kernels of this stream keep in the L2 cache; None: nothing in particular.  Can be set.
+
+        https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#l2-access-management
+        """
+        attribute = driver.CUstreamAttrID.CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW
+        with self.context:
+            value = driver.cuStreamGetAttribute(self.address, attribute)
+        window = value.accessPolicyWindow
+        if not window.num_bytes:
+            return None
+        return AccessPolicy(
+            int(window.base_ptr), window.num_bytes, window.hitRatio, int(window.hitProp), int(window.missProp)
+        )
+
+    @access_policy.setter
+    def access_policy(self, policy: AccessPolicy | None) -> None:
+        value = driver.CUstreamAttrValue()
+        if policy is not None:
+            window = value.accessPolicyWindow
+            window.base_ptr, window.num_bytes, window.hitRatio = policy.pointer, policy.size, policy.hit_ratio
+            window.hitProp, window.missProp = policy.hit, policy.miss
+        with self.context:
+            attribute = driver.CUstreamAttrID.CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW
+            driver.cuStreamSetAttribute(self.address, attribute, value)
+
+    def __enter__(self) -> Stream:
+        _native.push_stream(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _native.pop_stream()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Stream):
+            return NotImplemented
+        return self is other or (self.address == other.address and self.context == other.context)
+
+    def __hash__(self) -> int:
+        return hash(self.address)
+
+    def __repr__(self) -> str:
+        if self.is_closed:
+            return "<Stream, closed>"
+        names = {1: "legacy default", 2: "per-thread default"}
+        return f"<Stream {names.get(self.address) or hex(self.address)} on device {self.device.ordinal}>"
+
+
+def stream_number(stream: Any) -> int:
+    """The handle of a stream in any form: an int, a `driver.CUstream`, or an object with `__cuda_stream__`."""
+    protocol = getattr(stream, "__cuda_stream__", None)
+    if protocol is None:
+        if isinstance(stream, int) and not isinstance(stream, bool):
+            return stream
+        raise TypeError(f"a Stream or an object with __cuda_stream__ is wanted, not {type(stream).__name__}")
+    answer = protocol() if callable(protocol) else protocol  # a property in the protocol's first form
+    version, handle = answer
+    if version != 0:
+        raise TypeError(f"{type(stream).__name__}.__cuda_stream__ is of version {version}; version 0 is known")
+    return int(handle)
+
+
+def borrowed(stream: Any, context: Context | None, function: str) -> Stream:
+    """The stream that an argument of `function` means that is no Stream."""
+    try:
+        number = stream_number(stream)
+    except TypeError as error:
+        raise TypeError(f"{function}(): {error}") from None
+    if context is None:
+        from .device import Device
+
+        context = Device().context
+    made: Stream = _native.wrap_stream(number, context, False, stream)
+    return made
+
+
+def default_stream(context: Context) -> Stream:
+    """The stream that means stream 0 of a context: legacy, or the calling thread's own where the process chose that."""
+    number = 2 if cubind.per_thread_default_stream() else 1
+    cache = context.device._cache
+    stream: Stream | None = cache.get(("stream", context.address, number))
+    if stream is None:
+        stream = cache["stream", context.address, number] = _native.wrap_stream(number, context, False, None)
+    return stream
+
+
+def current_stream(device: Device | None = None) -> Stream:
+    """The stream that calls of this thread use that are given none.
+
+    That of the innermost `with stream:` (on `device`, if one is given), else the default stream of the device.
+    """
+    stream: Stream = _native.current_stream(device)
+    return stream
+
+
+__all__ = ["Event", "Stream", "current_stream"]
