@@ -124,8 +124,8 @@ def build(folder, objects):
         parts = [obj for obj in compiled if (obj.parent.name == "runtime") == (own == "runtime")]
         library = folder / name
         # others compile the same objects (the tests): their age counts, not only who compiled them
-        old = library.exists() and all(part.stat().st_mtime <= library.stat().st_mtime for part in parts)
-        if any(compiled[part] for part in parts) or not old:
+        stale = not library.exists() or any(part.stat().st_mtime > library.stat().st_mtime for part in parts)
+        if stale or any(compiled[part] for part in parts):
             link(library, parts, SOURCES / own / "exports.map", extra)
         libraries.append(library)
     return libraries
