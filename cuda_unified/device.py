@@ -12,7 +12,7 @@ from . import _native
 from .context import Context
 from .event import Event
 from .limits import Limits
-from .memory import Buffer, Pool
+from .pool import MemoryInfo, Pool
 from .properties import DeviceProperties
 from .stream import Stream, default_stream
 
@@ -28,13 +28,6 @@ class ComputeCapability(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}"
-
-
-class MemoryInfo(NamedTuple):
-    """Memory of a device, bytes."""
-
-    free: int
-    total: int
 
 
 class Device(_native.Device, metaclass=_native.DeviceType):
@@ -68,17 +61,21 @@ class Device(_native.Device, metaclass=_native.DeviceType):
 
     @property
     def pool(self) -> Pool:
-        """The device's current memory pool, which `allocate` uses."""
+        """The device's current memory pool, which `allocate` uses unless `resource` was set; a property that can be set."""
         pool: Pool | None = self._cache.get("pool")
         if pool is None:
-            handle = driver.cuDeviceGetMemPool(self.ordinal)
-            pool = self._cache["pool"] = _native.wrap_pool(Pool, int(handle), self.context, 1, False)
+            pool = self._cache["pool"] = Pool.current(self)
         return pool
 
-    def allocate(self, size: int, stream: Stream | None = None) -> Buffer:
-        """Allocates `size` bytes from the device's pool, in the order of `stream` (default: the current stream)."""
-        buffer: Buffer = self.pool.allocate(size, stream)
-        return buffer
+    @pool.setter
+    def pool(self, pool: Pool) -> None:
+        pool.make_current(self)
+
+    @property
+    def memory_info(self) -> MemoryInfo:
+        """Bytes of the device's memory: (free, total)."""
+        with self:
+            return MemoryInfo(*driver.cuMemGetInfo())
 
     @property
     def properties(self) -> DeviceProperties:
@@ -119,12 +116,6 @@ class Device(_native.Device, metaclass=_native.DeviceType):
     def is_cpu(self) -> bool:
         """Whether it is the CPU device, which interprets kernels where there is no GPU."""
         return bool(cubind.cpu.in_use())
-
-    @property
-    def memory_info(self) -> MemoryInfo:
-        """(free, total) memory of the device, bytes."""
-        with self:
-            return MemoryInfo(*driver.cuMemGetInfo())
 
     @property
     def limits(self) -> Limits:
@@ -169,9 +160,8 @@ class Device(_native.Device, metaclass=_native.DeviceType):
         It is not current afterwards: use it by `with`, or make objects from it.
         """
         handle = driver.cuCtxCreate(None, flags, self.ordinal)
-        context: Context = _native.make_context(
-            int(handle), self, True
-        )  # first: it destroys the context if the next call fails
+        # first this: it destroys the context if the next call fails
+        context: Context = _native.make_context(int(handle), self, True)
         driver.cuCtxPopCurrent()
         return context
 

@@ -10,6 +10,8 @@ from importlib.util import find_spec
 import cubind
 from cubind import CudaError
 
+from . import headers
+from .cache import default_cache
 from .device import Device
 
 # what brings a library that is missing
@@ -61,8 +63,9 @@ def _device(ordinal: int) -> DeviceInfo:
 
 class Info:
     """`version`, `python`, `libraries` (name -> cubind's Library), `devices` (a list of DeviceInfo; where it is empty,
-    `device_error` says why), `packages` (name -> version or None), `environment` (variables that change something) and
-    `missing` (library -> what brings it); str() is a report."""
+    `device_error` says why), `packages` (name -> version or None), `header_folders` (where CUDA's headers are), `cache` (of
+    compiled programs), `environment` (variables that change something) and `missing` (library -> what brings it); str() is
+    a report."""
 
     def __init__(self) -> None:
         low = cubind.info()
@@ -77,6 +80,8 @@ class Info:
             self.device_error = str(error)
         self.packages = {name: _version(name) for name in _OPTIONAL}
         self.environment = {k: v for k, v in sorted(os.environ.items()) if k.startswith(_VARIABLES)}
+        self.header_folders = _header_folders() if self.libraries["nvrtc"].path else []
+        self.cache = default_cache()
         self.missing = {n: _GET.get(n, "") for n, library in self.libraries.items() if not library.path}
 
     @property
@@ -98,6 +103,8 @@ class Info:
             lines.append(f"  none: {self.device_error or 'the driver has no device'}")
         if self.on_cpu:
             lines.append("  (a GPU is used where NVIDIA's driver is installed and CUBIND_DEVICE is not cpu)")
+        lines += ["", "compiling", f"  headers  {', '.join(self.header_folders) or 'none were found'}"]
+        lines.append(f"  cache    {repr(self.cache)[1:-1] if self.cache else 'switched off'}")
         lines += ["", "optional packages"]
         for name, found in self.packages.items():
             lines.append(f"  {name:11} {found or 'not installed':15} {_OPTIONAL[name]}")
@@ -107,6 +114,13 @@ class Info:
 
     def __repr__(self) -> str:
         return f"<Info: {len(self.devices)} devices, missing: {', '.join(self.missing) or 'nothing'}>"
+
+
+def _header_folders() -> list[str]:
+    try:
+        return [*headers.found_folders(), *(["NVRTC's own copy"] if headers.has_bundled() else [])]
+    except (CudaError, ImportError):
+        return []
 
 
 def _version(name: str) -> str | None:

@@ -160,6 +160,7 @@ static PyObject *device_index(PyObject *self) {
 static void device_dealloc(PyObject *self) {
     Py_XDECREF((PyObject *)((device_object *)self)->primary);
     Py_XDECREF(((device_object *)self)->cache);
+    Py_XDECREF(((device_object *)self)->resource);
     delete_object(self);
 }
 
@@ -178,6 +179,8 @@ static PyObject *device_stream(PyObject *self, arguments a, Py_ssize_t n, PyObje
 static PyMethodDef methods[] = {
     {"event", FAST(device_event), METH_FASTCALL | METH_KEYWORDS, "Creates an event on this device."},
     {"stream", FAST(device_stream), METH_FASTCALL | METH_KEYWORDS, "Creates a stream on this device."},
+    {"allocate", FAST(device_allocate), METH_FASTCALL | METH_KEYWORDS,
+     "Allocates `size` bytes from `resource`, in the order of `stream` (default: the current one); returns a Buffer."},
     {"__enter__", device_enter, METH_NOARGS, "Makes the primary context current in this thread, until the block ends."},
     {"__exit__", FAST(device_exit), METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
@@ -189,6 +192,8 @@ static PyMemberDef members[] = {
 };
 static PyGetSetDef getters[] = {
     {"context", get_context, NULL, "The primary context; the first use makes it.", NULL},
+    {"resource", device_get_resource, device_set_resource,
+     "What allocate() uses: the device's current pool, or what was set; None sets the pool again.", NULL},
     {"is_active", get_is_active, NULL, "Whether this process uses its primary context already.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -120,6 +120,8 @@ def test_a_misaligned_vector_is_told() -> None:
     ["atom.global.v2.f32.min {%n0,%n1}, [%x], {%n0,%n1}", "atom.shared.v2.f32.add {%n0,%n1}, [%x], {%n0,%n1}",
      "atom.global.v8.f32.add {%n0,%n1,%n2,%n3,%n4,%n5,%n6,%n7}, [%x], {%n0,%n1,%n2,%n3,%n4,%n5,%n6,%n7}",
      "atom.global.v2.u32.add {%n0,%n1}, [%x], {%n0,%n1}", "atom.global.v4.f32.add {%n0,%n1}, [%x], {%n0,%n1}",
+     "atom.global.add.f16x2 %n0, [%x], %n1", "atom.global.add.noftz.f32 %n0, [%x], %n1", "atom.global.add.s64 %l, [%x], %l",
+     "atom.global.inc.u64 %l, [%x], %l", "atom.global.and.u32 %n0, [%x], %n1", "atom.global.exch.u32 %n0, [%x], %n1",
      "red.global.exch.b32 [%x], %n0", "atom.global.min.noftz.f16x2 %n0, [%x], %n1"],
 )  # fmt: skip
 def test_what_there_is_not(instruction: str) -> None:

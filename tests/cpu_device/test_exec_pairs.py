@@ -397,6 +397,12 @@ def test_redux_of_floats(op: str, more: str) -> None:
         ("set.lt.u16.f16x2 %h0, %r1, %r2", "pair"),
         ("fma.rn.oob.f16 %h0, %h1, %h2, %h3", "oob"),
         ("add.u32 %r0, %r1, %r2, %r3", "takes 3 operands"),
+        ("add.rz.f16 %h0, %h1, %h2", "no such modifier"),
+        ("add.sat.bf16 %h0, %h1, %h2", "no such modifier"),
+        ("mul.ftz.f64 %d0, %d1, %d2", "no such modifier"),
+        ("fma.rn.relu.f32 %f0, %f1, %f2, %f3", "no such modifier"),
+        ("min.NaN.u32 %r0, %r1, %r2", "no such modifier"),
+        ("max.relu.u16x2 %r0, %r1, %r2", "no such modifier"),
         ("add.ftz.f32x2 %d0, %d1", "more operands"),
     ],
 )

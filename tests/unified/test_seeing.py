@@ -43,6 +43,18 @@ def test_where_nothing_is() -> None:
     assert "none: " in out and "not found: the display driver brings it" in out and "'driver'" in out.splitlines()[-1]
 
 
+def test_info_about_compiling(device: cu.Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_UNIFIED_CACHE", raising=False)
+    found = cu.info()
+    assert found.cache is cu.default_cache()
+    assert found.header_folders
+    text = str(found)
+    assert found.header_folders[0] in text
+    assert str(found.cache.folder) in text
+    monkeypatch.setenv("CUDA_UNIFIED_CACHE", "0")
+    assert "cache    switched off" in str(cu.info())
+
+
 def test_info_makes_no_context() -> None:
     script = """
         import cuda_unified as cu

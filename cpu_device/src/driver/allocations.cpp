@@ -82,22 +82,4 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr ad
         return CUDA_SUCCESS;
     });
 }
-
-// Managed memory lies where both sides see it: advice and prefetching have nothing to do.
-CUresult cuMemAdvise_v2(CUdeviceptr address, size_t size, CUmem_advise advice, CUmemLocation) {
-    return in_context([&](Context &) {
-        const Allocation *found = memory().find(address, size);
-        const int number = static_cast<int>(advice);
-        const bool valid = found && found->kind == MemoryKind::managed && size &&
-                           number >= CU_MEM_ADVISE_SET_READ_MOSTLY && number <= CU_MEM_ADVISE_UNSET_ACCESSED_BY;
-        return valid ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-    });
-}
-
-CUresult cuMemPrefetchAsync_v2(CUdeviceptr address, size_t size, CUmemLocation, unsigned flags, CUstream handle) {
-    return in_stream(handle, [&](Stream &) {
-        const Allocation *found = memory().find(address, size);
-        return found && found->kind == MemoryKind::managed && size && !flags ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-    });
-}
 }

@@ -1,4 +1,4 @@
-// A memory pool: who allocated how much from it.  The memory itself is the device's.
+// A memory pool: who allocated how much from it.  The memory itself is the device's, or the host's.
 #pragma once
 
 #include <atomic>
@@ -7,6 +7,7 @@
 
 #include "generated_exports.hpp"
 #include "handle.hpp"
+#include "../memory/memory.hpp"
 
 namespace cpu_device {
 
@@ -14,8 +15,8 @@ class Pool : public Object {
   public:
     static constexpr HandleKind kKind = HandleKind::pool;
 
-    Pool(int device_, bool is_default_, uint64_t max_size_)
-        : device(device_), is_default(is_default_), max_size(max_size_) {}
+    Pool(int device_, bool is_default_, uint64_t max_size_, MemoryKind kind_ = MemoryKind::device)
+        : device(device_), is_default(is_default_), max_size(max_size_), kind(kind_) {}
     bool took(uint64_t size); // false: more than its maximum
     void took_back(uint64_t size);
     CUresult get(CUmemPool_attribute name, void *value);
@@ -26,6 +27,7 @@ class Pool : public Object {
     const int device;
     const bool is_default;
     const uint64_t max_size; // 0: no maximum
+    const MemoryKind kind;   // device, managed or pinned
 
   private:
     std::mutex lock_;

@@ -26,18 +26,30 @@ constexpr u32 kMost = 32;   // rows, columns
 constexpr u32 kMostK = 256; // of single bits
 typedef float Eight __attribute__((vector_size(32), aligned(4), may_alias));
 
-// Every element of a fragment: f(row, column, bits).
-template <class Word, class F> inline void each_element(Warp &w, const u32 *list, const Fragment &f, F use) {
-    const u32 size = element_bits(f.element), n = f.elements_of_word();
-    const u64 mask = size == 64 ? ~0ull : (1ull << size) - 1;
+template <class Word, u32 size, class F>
+inline __attribute__((always_inline)) void each_sized(Warp &w, const u32 *list, const Fragment &f, F use) {
+    constexpr u32 n = 8 * sizeof(Word) / size;
+    constexpr u64 mask = size == 64 ? ~0ull : (1ull << size % 64) - 1;
+    const u32 apart = f.accumulator ? 2 : n; // columns between neighbouring lanes
     for (u32 r = 0; r < f.registers(); ++r) {
         const Word *v = at<Word>(w, list[r]);
-        for (u32 l = 0; l < u32(kLanes); ++l) {
-            u32 row, column;
-            f.place(r, l, row, column);
-            u64 word = v[l];
-            for (u32 e = 0; e < n; ++e, word = size == 64 ? 0 : word >> size) use(row, column + e, word & mask);
-        }
+        u32 row, column;
+        f.place(r, 0, row, column);
+        for (u32 l = 0; l < u32(kLanes); ++l)
+            for (u32 e = 0; e < n; ++e)
+                use(row + (l >> 2), column + apart * (l & 3) + e, u64(v[l]) >> size % 64 * e & mask);
+    }
+}
+
+// Every element of a fragment: f(row, column, bits).
+template <class Word, class F>
+inline __attribute__((always_inline)) void each_element(Warp &w, const u32 *list, const Fragment &f, F use) {
+    switch (sizeof(Word) == 8 ? 64 : element_bits(f.element)) {
+    case 64: return each_sized<u64, 64>(w, list, f, use);
+    case 32: return each_sized<u32, 32>(w, list, f, use);
+    case 16: return each_sized<u32, 16>(w, list, f, use);
+    case 8: return each_sized<u32, 8>(w, list, f, use);
+    default: return each_sized<u32, 4>(w, list, f, use);
     }
 }
 
@@ -71,11 +83,11 @@ void floats_of(Warp &w, const u32 *list, const Fragment &f, float *x, u32 along_
         each_element<u32>(w, list, f, [=](u32 r, u32 c, u64 v) { put(r, c, bits<float>(u32(v) << 16)); });
         break;
     case Element::tf32:
-        each_element<u32>(w, list, f, [=](u32 r, u32 c, u64 v) { put(r, c, bits<float>(u32(v) & 0xffffe000u)); });
+        each_sized<u32, 32>(w, list, f, [=](u32 r, u32 c, u64 v) { put(r, c, bits<float>(u32(v) & 0xffffe000u)); });
         break;
     default: {
         const float *table = f.element == Element::e4m3 ? minis().e4m3 : minis().e5m2;
-        each_element<u32>(w, list, f, [=](u32 r, u32 c, u64 v) { put(r, c, table[v]); });
+        each_sized<u32, 8>(w, list, f, [=](u32 r, u32 c, u64 v) { put(r, c, table[v]); });
         break;
     }
     }
@@ -101,9 +113,9 @@ inline u32 half_of(float v) {
 // Accumulators of 32 bits as T, and of f16 as floats.
 template <class T> void load_sum(Warp &w, const u32 *list, const Fragment &f, T *sum) {
     if (f.element == Element::f16)
-        each_element<u32>(w, list, f, [&](u32 r, u32 c, u64 v) { sum[r * f.columns + c] = T(fast_half(u32(v))); });
+        each_sized<u32, 16>(w, list, f, [&](u32 r, u32 c, u64 v) { sum[r * f.columns + c] = T(fast_half(u32(v))); });
     else
-        each_element<u32>(w, list, f, [&](u32 r, u32 c, u64 v) { sum[r * f.columns + c] = T(bits<T>(u32(v))); });
+        each_sized<u32, 32>(w, list, f, [&](u32 r, u32 c, u64 v) { sum[r * f.columns + c] = T(bits<T>(u32(v))); });
 }
 
 void store_floats(Warp &w, const u32 *list, const Fragment &f, const float *sum) {

@@ -34,7 +34,17 @@ Inst &plain(Decoder &d, Form &f, const std::string &handler, Type type, int sour
     return inst;
 }
 
+// Halves are rounded to nearest only, and f64 has no modifiers but for approximations.
+void check_flags(Decoder &d, const std::string &name, Type type, uint16_t flags) {
+    const bool bfloat = type == Type::bf16 || type == Type::bf16x2;
+    if ((is_half(type) && (flags & kRoundMask)) || (bfloat && ((flags & kSat) || ((flags & kFtz) && name != "ex2"))) ||
+        (type == Type::f64 && (flags & (kFtz | kSat)) && name != "rcp" && name != "rsqrt") ||
+        ((flags & kRelu) && (name != "fma" || !is_half(type))))
+        d.fail(name + " of ." + type_name(type) + " has no such modifier");
+}
+
 void float_op(Decoder &d, Form &f, const std::string &name, Type type, int sources, uint16_t flags) {
+    check_flags(d, name, type, flags);
     std::string handler = name + "." + type_name(type);
     if (is_float(type) && type != Type::f64) {
         if (flags == kFtz)

@@ -209,6 +209,28 @@ std::string atomic_type(Type t, int op) {
     return op == 3 || op == 4 ? signed_or_unsigned_name(t) : unsigned_name(t);
 }
 
+// What an operation takes: the types by name, as they are written.
+void check_atomic(Decoder &d, const Form &f, int op, Type t, bool vector) {
+    static const char *const types[] = {" u32 s32 u64 f32 f64 ",
+                                        " b32 b64 b128 ",
+                                        " b16 b32 b64 b128 ",
+                                        " u32 s32 u64 s64 ",
+                                        " u32 s32 u64 s64 ",
+                                        " u32 ",
+                                        " u32 ",
+                                        " b32 b64 ",
+                                        " b32 b64 ",
+                                        " b32 b64 "};
+    const auto &all = f.written->modifiers;
+    const bool noftz = std::find(all.begin(), all.end(), "noftz") != all.end();
+    if (noftz != is_half(t)) d.fail(".noftz is written with f16 and bf16, and only there");
+    if (is_half(t) && (op == 0 || (vector && (op == 3 || op == 4)))) return;
+    for (const std::string &word : all)
+        if (ptx::type_of(word) == t && std::string_view(types[op]).find(" " + word + " ") != std::string_view::npos)
+            return;
+    d.fail(f.written->opcode + " has no such operation of this type");
+}
+
 void atom(Decoder &d, Form &f) {
     const bool red = f.written->opcode == "red";
     take_order(f);
@@ -220,7 +242,7 @@ void atom(Decoder &d, Form &f) {
     const Type t = f.types[0];
     const size_t k = red ? 0 : 1;
     if (red && (op == 1 || op == 2)) d.fail("red has no such operation");
-    if (count == 1 && is_half(t) && op != 0) d.fail("a single value of this type can only be added");
+    check_atomic(d, f, op, t, count > 1);
     if (count > 1 && ((t != Type::f32 && !is_half(t)) || (t == Type::f32 && op != 0) || count * type_bytes(t) > 16 ||
                       space == Space::shared))
         d.fail("there is no such vector operation");
