@@ -105,6 +105,15 @@ static inline int pack_int(char *to, PyObject *o, const parameter *p) {
     return memcpy(to, &(uint32_t){(uint32_t)v}, 4), 1;
 }
 
+static inline int is_closed(const buffer_object *b) {
+    return b->closed || (b->root && b->root->closed);
+}
+
+/* Memory of the stream's context, for a parameter that a pointer can be. */
+static inline int is_plain(const parameter *p, const context_object *c, const context_object *of, unsigned flags) {
+    return p->size == 8 && of == c && (flags & BY_DEVICE) && p->kind != FLOAT;
+}
+
 /* 1 if it was one of the common values, 0 for pack_value to look closer. */
 static inline int pack_common(char *to, PyObject *o, const parameter *p, const context_object *c) {
     PyTypeObject *type = Py_TYPE(o);
@@ -120,11 +129,13 @@ static inline int pack_common(char *to, PyObject *o, const parameter *p, const c
         else
             return 0;
     } else if (type == Buffer_type) {
-        buffer_object *b = (buffer_object *)o;
-        if (UNLIKELY(p->size != 8 || b->context != c || !(b->flags & BY_DEVICE) || p->kind == FLOAT || b->closed ||
-                     (b->root && b->root->closed)))
-            return 0;
-        memcpy(to, &b->pointer, 8);
+        const buffer_object *m = (buffer_object *)o;
+        if (UNLIKELY(!is_plain(p, c, m->context, m->flags) || is_closed(m))) return 0;
+        memcpy(to, &m->pointer, 8);
+    } else if (type == Array_type) {
+        const array_object *m = (array_object *)o;
+        if (UNLIKELY(!is_plain(p, c, m->context, m->flags) || (m->buffer && is_closed(m->buffer)))) return 0;
+        memcpy(to, &m->pointer, 8);
     } else {
         return 0;
     }

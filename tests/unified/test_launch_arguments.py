@@ -365,6 +365,8 @@ def test_complaint_56_an_int_for_a_float_where_the_ptx_is_known(library: Library
         arguments = [out.buffer, 1, 2.5]
         arguments[i] = value
         refused(kernel, TypeError, f"three(): args[{i}] of 3", text, arguments=tuple(arguments), stream=stream)
+    cu.Module(ptx()[0].rstrip(b"\0").decode()).kernel("three")[1, 1, stream](out.buffer, 0, 9)
+    assert struct.unpack("<3f", out.read(12)) == (9, 7, 8)
     byte = cu.Kernel._make(library["b1"].address, "b1", library, ptx=ptx()[0].decode())
     for value in (True, np.True_, 1):
         byte[1, 1, stream](out.buffer, value)
