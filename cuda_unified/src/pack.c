@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include "launch.h"
 
+#define INLINE inline __attribute__((always_inline)) /* two callers, and the one in the loop matters */
+
 int bad_argument(place *p, PyObject *class, const char *format, ...) {
     va_list values;
     va_start(values, format);
@@ -42,7 +44,7 @@ static inline uint64_t word_of(PyObject *o) {
 }
 
 /* The value of an exact int from 0 to 2**60 - 1; 0: it is another one, or nobody knows. */
-static inline int quick_int(PyObject *o, uint64_t *out) {
+static INLINE int quick_int(PyObject *o, uint64_t *out) {
     const char *digits = (const char *)o + sizeof(PyObject) + sizeof(uint64_t);
     const uint64_t word = word_of(o);
     uint32_t low, high = 0;
@@ -88,8 +90,7 @@ int pack_ready(void) {
 /* ---- one argument ------------------------------------------------------------------------------------------------------ */
 
 /* An int that needs no second look. */
-static inline int pack_int(char *to, PyObject *o, const parameter *p) {
-    const int either = p->kind == ANY || p->kind == INTEGER;
+static INLINE int pack_int(char *to, PyObject *o, const parameter *p) {
     uint64_t quick;
     int overflow;
     if (UNLIKELY(p->kind == FLOAT || p->kind == BRAIN)) return 0;
@@ -99,7 +100,7 @@ static inline int pack_int(char *to, PyObject *o, const parameter *p) {
         return memcpy(to, &(uint32_t){(uint32_t)quick}, 4), 1;
     }
     const long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
-    if (overflow || (v < 0 && !either && p->kind != SIGNED)) return 0;
+    if (overflow || (v < 0 && p->kind != ANY && p->kind != INTEGER && p->kind != SIGNED)) return 0;
     if (p->size == 8) return memcpy(to, &v, 8), 1;
     if (p->size != 4 || v < INT32_MIN || v > (p->kind == SIGNED ? INT32_MAX : UINT32_MAX)) return 0;
     return memcpy(to, &(uint32_t){(uint32_t)v}, 4), 1;
@@ -115,7 +116,7 @@ static inline int is_plain(const parameter *p, const context_object *c, const co
 }
 
 /* 1 if it was one of the common values, 0 for pack_value to look closer. */
-static inline int pack_common(char *to, PyObject *o, const parameter *p, const context_object *c) {
+static INLINE int pack_common(char *to, PyObject *o, const parameter *p, const context_object *c) {
     PyTypeObject *type = Py_TYPE(o);
     if (type == &PyLong_Type) {
         return pack_int(to, o, p);
