@@ -169,8 +169,9 @@ static int get_view(PyObject *self, Py_buffer *view, int flags) {
     if (!buffer_usable(b)) return -1;
     if (in_child) return raise_forked(), -1;
     if (!(b->flags & BY_HOST)) {
-        PyErr_SetString(PyExc_BufferError,
-                        "the host cannot read a device's memory: copy it with copy_to() or to_bytes()");
+        PyErr_SetString(
+            PyExc_BufferError,
+            "the host cannot read a device's memory: copy it with to_bytes(), copy_to() or an Array's to_host()");
         return -1;
     }
     void *pointer = b->pointer ? (void *)(uintptr_t)b->pointer : &nothing;
