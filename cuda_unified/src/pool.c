@@ -28,6 +28,7 @@ static PyObject *allocate(PyObject *self, arguments a, Py_ssize_t n, PyObject *k
         if (pointer) D.cuMemFreeAsync(pointer, stream->handle);
         goto failed;
     }
+    PyObject_GC_UnTrack(b); /* neither pools nor streams lead back to it */
     b->how = size ? FREED_ASYNC : NOT_FREED;
     b->resource = Py_NewRef(self);
     b->stream = stream;
