@@ -28,6 +28,10 @@ _HOME = {
     "register_host": "resources",
     "ManagedResource": "managed",
     "ManagedBuffer": "managed",
+    "prefetch_batch": "managed",
+    "discard_batch": "managed",
+    "discard_prefetch_batch": "managed",
+    "Adaptor": "adaptors",
     "StatisticsResource": "adaptors",
     "LimitResource": "adaptors",
     "FailureCallbackResource": "adaptors",
@@ -43,6 +47,7 @@ _HOME = {
     "zeros_pinned": "host_arrays",
     "empty_managed": "host_arrays",
     "zeros_managed": "host_arrays",
+    "buffer_of": "host_arrays",
     "memory_report": "report",
 }
 """name -> the module that it is in"""

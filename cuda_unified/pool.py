@@ -49,6 +49,7 @@ def _number(name: str, doc: str) -> property:
 class Pool(_native.Pool):
     """A stream-ordered pool: `allocate(size, stream=None)` gives a Buffer that later work of the stream may use.
 
+    In a stream that is captured `allocate()` and `close()` become nodes of the graph; see also `GraphMemoryResource`.
     `Device.pool` is the one that a device allocates from; `Pool.create()` makes another, which ends with its last
     reference: buffers keep it.  With the driver's defaults a pool gives everything back to the system at each
     synchronization: set `release_threshold` to the bytes that it shall keep.
@@ -86,6 +87,8 @@ class Pool(_native.Pool):
             handle = driver.cuMemPoolCreate(_properties(device, kind, _size(max_size), numa))
         pool: Pool = _native.wrap_pool(Pool, int(handle), device.context, KINDS[kind], True)
         _created().add(pool)
+        if kind == "pinned":  # which begins as the host's alone
+            pool.accessible_from.add(device)
         if release_threshold is not None:
             pool.release_threshold = release_threshold
         return pool

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cuda_unified as cu
-from cuda_unified.host_arrays import buffer_of
+from cuda_unified import buffer_of
 
 MAKERS = [cu.empty_pinned, cu.zeros_pinned, cu.empty_managed, cu.zeros_managed]
 
