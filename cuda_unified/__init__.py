@@ -10,6 +10,8 @@
 Names are imported when they are first used; importing the package costs a few milliseconds and never opens a library.
 """
 
+from typing import Any
+
 _HOME = {
     "Device": "device",
     "Context": "context",
@@ -17,6 +19,15 @@ _HOME = {
     "current_stream": "stream",
     "Event": "event",
     "Buffer": "memory",
+    "Kernel": "kernel",
+    "launch": "launcher",
+    "LaunchConfig": "config",
+    "Launcher": "launcher",
+    "AccessPolicy": "config",
+    "info": "environment",
+    "annotate": "profiling",
+    "profile": "profiling",
+    "time_kernel": "profiling",
     "copy_2d": "copy",
     "copy_3d": "copy",
     "Pool": "pool",
@@ -49,11 +60,35 @@ _HOME = {
     "zeros_managed": "host_arrays",
     "buffer_of": "host_arrays",
     "memory_report": "report",
+    "Array": "array",
+    "DType": "dtype",
+    "as_array": "interop",
+    "from_array_interface": "interop",
+    "from_buffer": "interop",
+    "from_cuda_array_interface": "interop",
+    "from_dlpack": "interop",
+    "empty": "creation",
+    "empty_like": "creation",
+    "from_host": "creation",
+    "full": "creation",
+    "full_like": "creation",
+    "zeros": "creation",
+    "zeros_like": "creation",
+    "Program": "program",
+    "compile": "program",
+    "compile_kernel": "program",
+    "ProgramOptions": "options",
+    "ProgramCache": "cache",
+    "default_cache": "cache",
+    "ObjectCode": "object_code",
+    "Module": "module",
+    "Linker": "linker",
+    "JitOptions": "jit",
 }
 """name -> the module that it is in"""
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     home = _HOME.get(name)
@@ -67,10 +102,10 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     from . import errors
 
     return sorted({*globals(), *_HOME, *errors.__all__})
 
 
-__all__ = [*_HOME]
+__all__ = [*_HOME]  # noqa: PLE0604

@@ -118,7 +118,7 @@ def made_by_driver(resource: Any, device: Device, size: int, how: int, call: Any
             try:
                 pointer = int(call())
             except CudaError as error:
-                error.arguments = f"size={size}"  # type: ignore[attr-defined]
+                error.arguments = f"size={size}"
                 raise
     try:
         return _native.make_buffer(

@@ -306,6 +306,8 @@ static PyMethodDef methods[] = {
      "copy_to(dst=None, *, stream=None): copies all bytes to `dst`, by default a new Buffer like this; returns it."},
     {"copy_from", FAST(buffer_copy_from), METH_FASTCALL | METH_KEYWORDS,
      "copy_from(src, *, stream=None): copies all bytes of `src`, as many as here, into this buffer; returns it."},
+    {"__dlpack__", FAST(buffer_dlpack), METH_FASTCALL | METH_KEYWORDS, "The bytes as a DLPack capsule, see Array."},
+    {"__dlpack_device__", buffer_dlpack_device, METH_NOARGS, "(device type, device number) as DLPack counts them."},
     {"__enter__", buffer_enter, METH_NOARGS, NULL},
     {"__exit__", FAST(buffer_exit), METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
@@ -325,6 +327,7 @@ static PyMemberDef members[] = {
 static PyGetSetDef getters[] = {
     {"pointer", pointer, NULL, "The address, an int; ClosedError once the buffer is closed.", NULL},
     {"is_closed", is_closed, NULL, "Whether it was closed.", NULL},
+    {"__cuda_array_interface__", buffer_cuda_interface, NULL, "The bytes, where kernels can use them.", NULL},
     {"stream", get_stream, set_stream, "The stream in whose order it is freed; None: at once.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -32,6 +32,7 @@ static PyObject *no_such_device(PyObject *ordinal) {
 /* The device of an ordinal, a new reference. */
 static COLD PyObject *make_device(PyObject *ordinal) {
     int i;
+    if (in_child) return raise_forked();
     if (to_int(ordinal, "ordinal", &i)) return NULL;
     if (device_count < 0 && initialize()) return NULL;
     if (i < 0 || i >= device_count) return no_such_device(ordinal);
@@ -98,6 +99,7 @@ static PyObject *device_vectorcall(PyObject *type, PyObject *const *a, size_t n,
 }
 
 static PyObject *device_of_context(void) {
+    if (in_child) return raise_forked();
     if (device_count < 0 && initialize()) return NULL;
     CUcontext now = NULL;
     D.cuCtxGetCurrent(&now);

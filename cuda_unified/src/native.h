@@ -35,6 +35,7 @@
     X(cuStreamSynchronize)        \
     X(cuStreamQuery)              \
     X(cuStreamWaitEvent)          \
+    X(cuStreamAddCallback)        \
     X(cuEventCreate)              \
     X(cuEventDestroy_v2)          \
     X(cuEventRecord)              \
@@ -59,6 +60,11 @@
     X(cuStreamGetCaptureInfo_v2)  \
     X(cuUserObjectCreate)         \
     X(cuGraphRetainUserObject)    \
+    X(cuMemcpy2DAsync_v2)         \
+    X(cuMemcpy3DAsync_v2)         \
+    X(cuMemsetD2D8Async)          \
+    X(cuMemsetD2D16Async)         \
+    X(cuMemsetD2D32Async)         \
     X(cuLaunchKernel)             \
     X(cuLaunchKernelEx)           \
     X(cuKernelGetParamInfo)       \
@@ -165,9 +171,43 @@ typedef struct {
     char owned, closed;
 } pool_object;
 
+/* A type of elements.  One object each, kept for ever, but for records: so types are compared as pointers, see same_dtype(). */
+typedef struct {
+    PyObject_HEAD PyObject *name, *format; /* of the buffer protocol, bytes; NULL: it has no word for the type */
+    PyObject *typestr;                     /* of the array interfaces; NULL: they have none */
+    PyObject *record;                      /* a NumPy dtype or NULL, where code is DLPACK_OPAQUE */
+    size_t itemsize;                       /* bytes */
+    unsigned short lanes;
+    unsigned char code, bits; /* DLPack's; an element of fewer than 8 bits has a byte of its own */
+} dtype_object;
+
+enum { MOST_DIMENSIONS = 64, FEW_DIMENSIONS = 4 };
+/* What an array keeps besides its owner, and gives back when it dies. */
+enum keeps { KEEPS_NOTHING, KEEPS_DLPACK, KEEPS_DLPACK_VERSIONED, KEEPS_VIEW, KEEPS_HOST_MEMORY };
+
+/* Elements somewhere: shape and strides never change, the memory is that of `owner`. */
+typedef struct {
+    PyObject_HEAD PyObject *weakrefs;
+    uint64_t pointer;        /* of the element with all indices 0 */
+    context_object *context; /* NULL: host memory of no device */
+    PyObject
+        *owner; /* kept alive: a Buffer, the array that this is a part of, an object of another library; may be NULL */
+    buffer_object *buffer; /* owner if it is one: then it must not be closed */
+    stream_object *stream; /* the data is ready in its order, as far as this library knows; NULL: nothing known */
+    dtype_object *dtype;
+    void *kept;
+    size_t size; /* elements */
+    int ndim;
+    unsigned char flags, keeps, read_only; /* flags: enum accessible */
+    int64_t *shape, *strides;              /* strides in bytes */
+    int64_t *element_strides;              /* made when they are asked for */
+    int64_t few[2 * FEW_DIMENSIONS];       /* room for shape and strides of most arrays */
+} array_object;
+
 /* The types.  Python adds what is not in a loop to them (_extend.py), so that what C makes and what programs see is one class;
  * but for devices, whose class has a metaclass and derives from the type here. */
-extern HIDDEN PyTypeObject *Context_type, *Device_type, *Stream_type, *Event_type, *Buffer_type, *Pool_type;
+extern HIDDEN PyTypeObject *Context_type, *Device_type, *Stream_type, *Event_type, *Buffer_type, *Pool_type,
+    *Array_type, *DType_type;
 extern HIDDEN PyTypeObject *device_class;
 #define IS_A(o, type) (Py_TYPE(o) == (type) || PyType_IsSubtype(Py_TYPE(o), (type)))
 static inline int is_stream(PyObject *o) {
@@ -181,6 +221,13 @@ static inline int is_buffer(PyObject *o) {
 }
 static inline int is_device(PyObject *o) {
     return IS_A(o, Device_type);
+}
+
+static inline int is_array(PyObject *o) {
+    return IS_A(o, Array_type);
+}
+static inline int is_dtype(PyObject *o) {
+    return Py_TYPE(o) == DType_type;
 }
 
 /* A new instance, zeroed but for its head. */
@@ -293,6 +340,59 @@ static inline void keep_poll(void) { /* releases what is not used any more */
     if (UNLIKELY(things_kept)) keep_poll_slowly();
 }
 
+/* ---- arrays (dtype.c, array.c and the files of each protocol) ----------------------------------------------------------- */
+
+/* All references to dtypes are borrowed: they live for ever, but for records, which arrays hold. */
+HIDDEN dtype_object *dtype_of_code(unsigned code, unsigned bits, unsigned lanes); /* NULL: BufferError, unknown */
+HIDDEN PyObject *dtype_from(PyObject *o); /* new reference: a DType, a name, a NumPy or Python type */
+HIDDEN int same_dtype(const dtype_object *a, const dtype_object *b);
+static inline int is_native_type(const dtype_object *d) {
+    return d->code != 3;
+}
+
+/* A new array with room for `ndim` dimensions, everything else zero; the caller fills it and calls array_finish. */
+HIDDEN array_object *array_new(int ndim);
+HIDDEN int array_set_size(array_object *a);                 /* from the shape; -1: BufferError, impossible */
+HIDDEN void array_set_compact(array_object *a);             /* strides of C order */
+HIDDEN void array_own(array_object *a, PyObject *owner);    /* takes a new reference */
+HIDDEN array_object *array_view(array_object *a, int ndim); /* of the same memory, type and stream */
+HIDDEN array_object *array_of_buffer(buffer_object *b);     /* its bytes */
+HIDDEN array_object *array_on_host(int ndim, const int64_t *shape, dtype_object *d);
+HIDDEN int array_is_contiguous(const array_object *a, int fortran);
+HIDDEN int array_element_strides(array_object *a); /* makes them; -1 with BufferError: they are no multiples */
+HIDDEN PyObject *array_tuple(const int64_t *values, int n);
+HIDDEN int to_dimensions(PyObject *o, const char *what, int64_t *out); /* how many; -1 with an error */
+HIDDEN PyObject *array_subscript(PyObject *self, PyObject *key);
+static inline int array_usable(array_object *a) {
+    return !a->buffer || buffer_usable(a->buffer);
+}
+static inline void array_ready_in(array_object *a, stream_object *s) { /* after work of the stream that writes it */
+    if (a->stream == s) return;
+    PyObject *before = (PyObject *)a->stream;
+    a->stream = (stream_object *)Py_XNewRef((PyObject *)s);
+    Py_XDECREF(before);
+}
+/* `later` does not begin before what `earlier` has now; handles of one context, or streams that know theirs. */
+HIDDEN int stream_follows(CUstream later, stream_object *earlier);
+HIDDEN int array_wait_host(array_object *a); /* until what its stream has is done */
+
+/* Calls across the interpreter's end: whether Python may still be entered from a destructor of another library. */
+static inline int may_enter_python(void) {
+    return !is_ending && Py_IsInitialized();
+}
+HIDDEN void buffer_export(buffer_object *b, int change); /* counts what others hold of it */
+
+HIDDEN PyObject *array_dlpack(PyObject *self, arguments a, Py_ssize_t n, PyObject *kwnames);
+HIDDEN PyObject *array_dlpack_device(PyObject *self, PyObject *unused);
+HIDDEN PyObject *array_cuda_interface(PyObject *self, void *closure);
+HIDDEN PyObject *array_host_interface(PyObject *self, void *closure);
+HIDDEN int array_getbuffer(PyObject *self, Py_buffer *view, int flags);
+HIDDEN void array_releasebuffer(PyObject *self, Py_buffer *view);
+/* The same of a Buffer: its bytes. */
+HIDDEN PyObject *buffer_dlpack(PyObject *self, arguments a, Py_ssize_t n, PyObject *kwnames);
+HIDDEN PyObject *buffer_dlpack_device(PyObject *self, PyObject *unused);
+HIDDEN PyObject *buffer_cuda_interface(PyObject *self, void *closure);
+
 /* ---- parts, one file each: a type or functions that module.c adds ------------------------------------------------------ */
 
 HIDDEN int context_ready(PyObject *module);
@@ -302,9 +402,18 @@ HIDDEN int current_ready(PyObject *module);
 HIDDEN int event_ready(PyObject *module);
 HIDDEN int buffer_ready(PyObject *module);
 HIDDEN int pool_ready(PyObject *module);
+HIDDEN int kernel_ready(PyObject *module);
+HIDDEN int config_ready(PyObject *module);
+HIDDEN int launch_ready(PyObject *module);
+HIDDEN int notify_ready(PyObject *module);
 HIDDEN int keep_ready(PyObject *module);
 HIDDEN int copy_ready(PyObject *module);
 HIDDEN int plug_ready(PyObject *module);
+HIDDEN int dtype_ready(PyObject *module);
+HIDDEN int array_ready(PyObject *module);
+HIDDEN int as_array_ready(PyObject *module);
+HIDDEN int exchange_ready(PyObject *module);
+HIDDEN int strided_ready(PyObject *module);
 
 /* Makes a heap type and puts it into the module. */
 HIDDEN PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);

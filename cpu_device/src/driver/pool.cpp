@@ -79,4 +79,16 @@ std::shared_ptr<Pool> default_pool(int device) {
     return pool;
 }
 
+CUmemAccess_flags Pool::access(int of_device) {
+    if (of_device == device) return CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+    std::lock_guard<std::mutex> guard(lock_);
+    const auto found = access_.find(of_device);
+    return found == access_.end() ? CU_MEM_ACCESS_FLAGS_PROT_NONE : found->second;
+}
+
+void Pool::set_access(int of_device, CUmemAccess_flags flags) {
+    std::lock_guard<std::mutex> guard(lock_);
+    access_[of_device] = flags;
+}
+
 } // namespace cpu_device

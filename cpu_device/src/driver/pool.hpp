@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <mutex>
 
 #include "generated_exports.hpp"
@@ -20,6 +21,8 @@ class Pool : public Object {
     void took_back(uint64_t size);
     CUresult get(CUmemPool_attribute name, void *value);
     CUresult set(CUmemPool_attribute name, const void *value);
+    CUmemAccess_flags access(int of_device);
+    void set_access(int of_device, CUmemAccess_flags flags);
 
     const int device;
     const bool is_default;
@@ -29,7 +32,8 @@ class Pool : public Object {
   private:
     std::mutex lock_;
     uint64_t used_ = 0, used_high_ = 0, release_threshold_ = 0;
-    int reuse_[3] = {1, 1, 1}; // event dependencies, opportunistic, internal dependencies
+    int reuse_[3] = {1, 1, 1};                // event dependencies, opportunistic, internal dependencies
+    std::map<int, CUmemAccess_flags> access_; // of other devices; none where there is no entry
 };
 
 std::shared_ptr<Pool> default_pool(int device);

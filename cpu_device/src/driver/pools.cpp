@@ -2,6 +2,7 @@
 //
 // Memory is there at once and freed when the stream comes to it; memory that was freed but not yet reached is waited for when there is no other.
 #include "call.hpp"
+#include "capture.hpp"
 #include "ledger.hpp"
 #include "pool.hpp"
 
@@ -33,6 +34,7 @@ CUresult allocate(CUdeviceptr *out, size_t size, const std::shared_ptr<Pool> &po
     if (!out || !pool) return CUDA_ERROR_INVALID_VALUE;
     *out = 0;
     if (!size) return CUDA_SUCCESS;
+    if (stream.capturing) return capture_allocation(stream, out, size, pool->device);
     Entry entry;
     entry.context = stream.context.id;
     entry.pool = pool;
@@ -164,31 +166,34 @@ CUresult cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *map, siz
             if (map[i].location.id == pool.device && map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
                 return CUDA_ERROR_INVALID_VALUE;
         }
+        for (size_t i = 0; i < count; i++) pool.set_access(map[i].location.id, map[i].flags);
         return CUDA_SUCCESS;
     });
 }
 
 CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmemLocation *location) {
-    return on_pool(handle, [&](Pool &) {
+    return on_pool(handle, [&](Pool &pool) {
         if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_INVALID_VALUE;
         if (!is_device(location->id)) return CUDA_ERROR_INVALID_DEVICE;
-        *flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+        *flags = pool.access(location->id);
         return CUDA_SUCCESS;
     });
 }
 
 CUresult cuMemAllocAsync(CUdeviceptr *out, size_t size, CUstream handle) {
-    return in_stream(handle,
-                     [&](Stream &stream) { return allocate(out, size, current_pool(stream.context.device), stream); });
+    return in_stream<Capturing::recorded>(
+        handle, [&](Stream &stream) { return allocate(out, size, current_pool(stream.context.device), stream); });
 }
 
 CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPool pool, CUstream handle) {
-    return in_stream(handle, [&](Stream &stream) { return allocate(out, size, lookup<Pool>(pool), stream); });
+    return in_stream<Capturing::recorded>(
+        handle, [&](Stream &stream) { return allocate(out, size, lookup<Pool>(pool), stream); });
 }
 
 CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
-    return in_stream(handle, [&](Stream &stream) {
+    return in_stream<Capturing::recorded>(handle, [&](Stream &stream) {
         if (!address) return CUDA_SUCCESS;
+        if (stream.capturing) return capture_free(stream, address);
         const Allocation *found = memory().find(address, 1);
         if (!found || found->base != address || !from_pool(*found) || !ledger().begin_free(address))
             return CUDA_ERROR_INVALID_VALUE;
