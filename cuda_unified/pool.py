@@ -108,11 +108,13 @@ class Pool(_native.Pool):
         return _wrap(driver.cuDeviceGetDefaultMemPool(device.ordinal), context)
 
     @classmethod
-    def from_handle(cls, handle: Any, *, device: Device | int | None = None, kind: str = "device") -> Pool:
-        """A pool that somebody else destroys, later: `handle` is a `driver.CUmemoryPool` or an int."""
+    def from_handle(
+        cls, handle: Any, *, device: Device | int | None = None, kind: str = "device", owner: object = None
+    ) -> Pool:
+        """A pool that somebody else destroys (`owner` is kept alive): `handle` is a `driver.CUmemoryPool` or an int."""
         if kind not in KINDS:
             raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
-        return _wrap(handle, _device(device).context, KINDS[kind])
+        return _wrap(handle, _device(device).context, KINDS[kind], owner)
 
     def make_current(self, device: Device | None = None) -> None:
         """Lets everything in this process that names no pool allocate from this one; it has to live as long as that."""
@@ -303,8 +305,8 @@ def _properties(device: Device, kind: str, max_size: int, numa: int | None) -> A
     return properties
 
 
-def _wrap(handle: Any, context: Context, flags: int = BY_DEVICE) -> Pool:
-    pool: Pool = _native.wrap_pool(Pool, int(handle), context, flags, False)
+def _wrap(handle: Any, context: Context, flags: int = BY_DEVICE, owner: object = None) -> Pool:
+    pool: Pool = _native.wrap_pool(Pool, int(handle), context, flags, False, owner)
     return pool
 
 

@@ -207,7 +207,7 @@ def register_host(
     array: anything with the buffer protocol, C-contiguous, which the Buffer keeps alive; `with register_host(array) as
     buffer:` works. readonly: the device only reads it (default: what the array says).
 
-    Raises `MappingError` or `IllegalStateError` where parts are registered already, ValueError where there is nothing
+    Raises `IllegalStateError` where parts are registered already, ValueError where there is nothing
     to register.
 
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__MEM.html
