@@ -167,6 +167,7 @@ typedef struct {
     PyObject_HEAD PyObject *weakrefs;
     CUmemoryPool handle;
     context_object *context;
+    PyObject *owner;     /* of a borrowed handle */
     unsigned char flags; /* enum accessible, of what it gives */
     char owned, closed;
 } pool_object;
