@@ -1,4 +1,4 @@
-"""Arrays: elements with a type, a shape and strides, on a device or on the host.  They hold and share data, and do not compute."""
+"""Arrays: elements with a type, a shape and strides, on a device or on the host.  They hold and share data, no more."""
 
 from __future__ import annotations
 
