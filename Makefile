@@ -12,8 +12,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 BENCH := .venv-bench
 # the C and C++ written by hand
-C_FILES := $(filter-out %/generated_exports.cpp %/generated_exports.hpp,$(wildcard bindings/cubind/_*.[ch] \
-	cpu_device/src/*/*.[ch]pp benchmarks/*/*.c tests/cpu_device/*.cpp))
+C_FILES := $(filter-out %/generated_exports.cpp %/generated_exports.hpp,$(wildcard bindings/cubind/_*.[ch] cuda_unified/src/*.[ch] \
+	cpu_device/*.cpp cpu_device/src/*/*.[ch]pp benchmarks/*/*.c tests/cpu_device/*.cpp))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: run test test-all dist bench bench-gpu check build emit lint types clean

@@ -52,19 +52,18 @@ generated = [extension(p.stem, [p], "-O1") for p in sorted(PACKAGE.glob("*.pyx")
 
 
 class BuildAll(build_ext):
-    """Extension modules, and beside them in the package the library `_cpu/libcuda.so.1`."""
+    """Extension modules, and beside them in the package the libraries of the CPU device, in `_cpu/`."""
 
     def run(self):
         super().run()
         if os.environ.get("CUBIND_BUILD_CPU_DEVICE") == "0":
             return
         device = runpy.run_path("cpu_device/build.py")
-        inside = Path("_cpu") / device["SONAME"]
-        library = device["build"](PACKAGE / inside, device["default_objects"]())
-        if not self.inplace:
-            target = Path(self.build_lib) / "cubind" / inside
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(library, target)
+        target = Path(self.build_lib) / "cubind" / "_cpu"
+        for library in device["build"](PACKAGE / "_cpu", device["default_objects"]()):
+            if not self.inplace:
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(library, target)
 
 
 setup(

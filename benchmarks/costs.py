@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from . import workshop
-from .adapters import LEGACY, OURS, V2
+from .adapters import CORE, LEGACY, OURS, V2
 
 MODULES = {OURS: "cubind.driver", LEGACY: "cuda.bindings.driver", V2: "cuda.bindings._v2.driver"}
 INIT = {OURS: "cuInit", LEGACY: "cuInit", V2: "init"}
@@ -54,6 +54,9 @@ def imports(folder: Path, times: int = 11) -> Costs:
     codes = {name: _IMPORT.format(statement=f"import {MODULES[name]}") for name in _columns()}
     codes["bare"] = _IMPORT.format(statement="pass")
     codes |= {f"first {n}": _FIRST.format(module=MODULES[n], init=INIT[n]) for n in _columns()}
+    codes["every name"] = _IMPORT.format(statement="import cuda_unified as cu; [getattr(cu, n) for n in cu.__all__]")
+    if importlib.util.find_spec("cuda.core"):
+        codes["cuda.core"] = _IMPORT.format(statement="import cuda.core")
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in codes}
     for _ in range(times):
         for name, code in codes.items():
@@ -62,6 +65,11 @@ def imports(folder: Path, times: int = 11) -> Costs:
     return {
         "import driver (ms)": {n: min(t for t, _ in runs[n]) for n in _columns()},
         "import driver (MiB)": {n: statistics.median(memory for _, memory in runs[n]) - bare for n in _columns()},
+        "import cuda_unified (ms)": {
+            column: min(t for t, _ in runs[name])
+            for column, name in ((OURS, "every name"), (CORE, "cuda.core"))
+            if name in runs
+        },
         "first call (ms)": {n: min(t for t, _ in runs[f"first {n}"]) for n in _columns()},
     }
 
@@ -103,6 +111,7 @@ def build() -> Costs:
         shutil.copytree(workshop.ROOT / "bindings", Path(folder) / "bindings", ignore=ignore)
         for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(workshop.ROOT / name, folder)
+        shutil.copytree(workshop.ROOT / "cuda_unified", Path(folder) / "cuda_unified", ignore=ignore)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         command = ["taskset", "-c", str(core), sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
         environment = {**os.environ, "CUBIND_BUILD_CPU_DEVICE": "0"}  # the bindings are what the peers' packages are

@@ -70,6 +70,35 @@ ROWS = {
     "struct_nested_set": "not judged",
 }
 
+LAYER_ROWS: dict[str, float | None] = {
+    "device": 5,
+    "stream_create_close": 3,
+    "event_create_close": 3,
+    "record": 1,
+    "sync": 1,
+    "wait": 1,
+    "event_done": None,
+    "allocate_close": 3.5,
+    "launch_config": None,
+    "layer_launch_0": 3.5,
+    "layer_launch_3": 3.5,
+    "layer_launch_16": 3,
+    "layer_launch_16_numpy": 3,
+    "layer_launch_16_buffers": 3,
+    "layer_launch_16_bound": 5,
+    "array_from_dlpack": 1.5,
+    "array_from_buffer": 10,
+    "array_from_interface": 10,
+}
+"""Rows of the unified layer, and what the time of cuda.core over ours must reach."""
+
+LAYER_NOTES = {
+    "layer_launch_16_bound": "cuda.core has no bound launches: its column is the launch with 16 values",
+    "array_from_dlpack": "of a NumPy array; cuda.core makes a StridedMemoryView",
+    "array_from_buffer": "a memoryview; cuda.core has nothing for buffers: its column is from_any_interface of the NumPy array",
+    "array_from_interface": "an object that has nothing but `__array_interface__`; cuda.core is given the NumPy array",
+}
+
 NOTES = {
     "device_get_attribute_checked": "the legacy column also tests the status it returns, as its users must",
     "launch_3_typed": "(values, ctypes classes), which all of them take",
@@ -97,4 +126,5 @@ COSTS = {
     "package installed (MB)": Limit(6),
     "build, one core (s)": Limit(60),
     "first call (ms)": Limit(None),
+    "import cuda_unified (ms)": Limit(12),
 }

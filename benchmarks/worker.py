@@ -8,16 +8,17 @@ import sys
 from dataclasses import asdict
 
 from . import clock, columns, instructions
-from .rows import ROWS
+from .rows import LAYER_ROWS, ROWS
 
-OWN = {"ours": "/cubind/", "legacy": "/cuda/", "v2": "/cuda/", "c_released": "/floor_", "c_held": "/floor_"}
+OWN = {"ours": "/cubind/", "legacy": "/cuda/", "v2": "/cuda/", "c_released": "/floor_", "c_held": "/floor_",
+       "unified": "/cuda_unified/", "core": "/cuda/"}  # fmt: skip
 
 
 def main(what: str, names: str, rows: str, slices: str = "15") -> None:
     """Measures and prints."""
     loaded = columns.load(names.split(","), re.compile(rows).search)
     found = {}
-    for row in ROWS:
+    for row in (*ROWS, *LAYER_ROWS):
         loops = {name: column[row] for name, column in loaded.items() if row in column}
         if not loops:
             continue

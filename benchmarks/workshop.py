@@ -36,11 +36,11 @@ def prepare(folder: Path, floors: bool = True) -> None:
     _extension(folder, "steps", "steps.c")
     for name, options in (("floor_held", []), ("floor_released", ["-DRELEASE_GIL"])) if floors else ():
         _extension(folder, name, "floor.c", f'-DNAME="{name}"', f"-DINIT=PyInit_{name}", *options)
-    package = ROOT / "bindings" / "cubind"
     ignore = shutil.ignore_patterns("__pycache__", "*.pyx", "*.c", "*.h", "*.pxd")
-    shutil.rmtree(folder / "cubind", ignore_errors=True)
-    shutil.copytree(package, folder / "cubind", ignore=ignore)
-    compileall.compile_dir(folder / "cubind", quiet=2)  # as an installed package is
+    for package in (ROOT / "bindings" / "cubind", ROOT / "cuda_unified"):
+        shutil.rmtree(folder / package.name, ignore_errors=True)
+        shutil.copytree(package, folder / package.name, ignore=ignore)
+        compileall.compile_dir(folder / package.name, quiet=2)  # as an installed package is
 
 
 def environment(folder: Path, real_driver: bool = False) -> dict[str, str]:

@@ -1,4 +1,6 @@
-"""Builds the CPU device: `libcuda.so.1` from all of src/.  setup.py calls it; `python cpu_device/build.py OUT` does it alone.
+"""Builds the CPU device: `libcudart.so.13` from src/runtime and `libcuda.so.1` from the rest of src/.
+
+setup.py calls it; `python cpu_device/build.py FOLDER` does it alone.
 
 An object is compiled again when its source, a header it includes or its command has changed.  $CXX names the compiler, $CXXFLAGS
 adds to its flags (a sanitizer); $CPU_DEVICE_OBJECTS is another folder for the objects.
@@ -16,9 +18,12 @@ ROOT = Path(__file__).resolve().parent
 SOURCES = ROOT / "src"
 ABI = ROOT.parent / "bindings" / "cubind" / "_abi"
 SONAME = "libcuda.so.1"
+RUNTIME = "libcudart.so.13"
 
 COMMON = ["-std=c++17", "-fPIC", "-pthread", "-g0", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]
-DRIVER = ["-O2", "-DCUBIND_EXACT_NAMES", f"-I{ABI}"]
+API = ["-O2", "-DCUBIND_EXACT_NAMES", f"-I{ABI}"]
+# how the sources of a folder are compiled that implement an API; the others need no flags of their own
+FOLDERS = {"driver": API, "runtime": [*API, f"-I{SOURCES / 'driver'}"]}
 # arithmetic is as PTX defines it, not as C++ might improve it
 MACHINE = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fno-strict-aliasing"]
 # handlers of instructions are compiled for several levels of x86-64, and one is chosen at start
@@ -32,8 +37,12 @@ LEVELS = {"base": []} | (
     else {}
 )
 # the C++ library is linked in: programs that load the device may have an older one
-LINK = ["-shared", "-pthread", "-static-libstdc++", "-static-libgcc", f"-Wl,-soname,{SONAME}", "-Wl,-Bsymbolic",
-        "-Wl,-z,nodelete", "-Wl,-z,defs", "-Wl,--exclude-libs,ALL", "-Wl,-s"]  # fmt: skip
+LINK = ["-shared", "-pthread", "-static-libstdc++", "-static-libgcc", "-Wl,-Bsymbolic", "-Wl,-z,nodelete",
+        "-Wl,-z,defs", "-Wl,--exclude-libs,ALL", "-Wl,-s"]  # fmt: skip
+
+
+# the header that costs most in each of them
+PRELUDES = {"driver": "module.hpp", "runtime": "call.hpp"}
 
 
 def compiler():
@@ -45,7 +54,7 @@ def variants(source):
     """(suffix of the object, flags) for each way a source is compiled."""
     folder = source.parent.name
     if folder != "exec":
-        return [("", DRIVER if folder == "driver" else ["-O2"])]
+        return [("", FOLDERS.get(folder, ["-O2"]))]
     if not source.name.startswith("handlers_"):
         return [("", ["-O2", *MACHINE])]
     return [(f".{name}", ["-O3", *MACHINE, f"-DCPU_DEVICE_LEVEL={name}", *flags]) for name, flags in LEVELS.items()]
@@ -74,39 +83,52 @@ def compile_one(source, obj, flags):
     return True
 
 
-def precompile(objects):
-    """The flags that use the driver's headers in precompiled form: they cost more than the code in most of its files."""
-    prelude = objects / "driver" / "prelude.hpp"
-    text = f'#include "{SOURCES / "driver" / "module.hpp"}"\n'
+def precompile(objects, folder, header):
+    """The flags that use a folder's headers in precompiled form: they cost more than the code in most of its files."""
+    prelude = objects / folder / "prelude.hpp"
+    text = f'#include "{SOURCES / folder / header}"\n'
     if not prelude.exists() or prelude.read_text() != text:
         prelude.parent.mkdir(parents=True, exist_ok=True)
         prelude.write_text(text)
-    compile_one(prelude, prelude.with_name("prelude.hpp.gch"), [*DRIVER, "-x", "c++-header"])
+    compile_one(prelude, prelude.with_name("prelude.hpp.gch"), [*FOLDERS[folder], "-x", "c++-header"])
     return ["-include", str(prelude)]
 
 
-def build(library, objects):
-    """Makes the library at `library`, with objects below `objects`."""
-    prelude = precompile(objects)
+def link(library, objects, exports, extra=()):
+    """Links one library; only what the version script `exports` names leaves it."""
+    library.parent.mkdir(parents=True, exist_ok=True)
+    made = library.with_name(library.name + ".new")  # a process may be using the old one
+    command = [*compiler(), *shlex.split(os.environ.get("CXXFLAGS", "")), *map(str, objects), *LINK, *extra]
+    command += [f"-Wl,-soname,{library.name}", f"-Wl,--version-script={exports}", "-o", str(made)]
+    subprocess.run(command, check=True)
+    made.replace(library)
+
+
+def build(folder, objects):
+    """Makes both libraries in `folder`, with objects below `objects`; returns their paths."""
+    preludes = {name: precompile(objects, name, header) for name, header in PRELUDES.items()}
     jobs = [
-        (source, objects / source.parent.name / f"{source.stem}{suffix}.o", flags)
+        (
+            source,
+            objects / source.parent.name / f"{source.stem}{suffix}.o",
+            flags + preludes.get(source.parent.name, []),
+        )
         for source in sorted(SOURCES.rglob("*.cpp"))
         for suffix, flags in variants(source)
     ]
-    jobs = [
-        (source, obj, [*flags, *prelude] if source.parent.name == "driver" else flags) for source, obj, flags in jobs
-    ]
     jobs.sort(key=lambda job: -job[0].stat().st_size * (2 if job[0].name.startswith("handlers_") else 1))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        compiled = list(pool.map(lambda job: compile_one(*job), jobs))
-    if any(compiled) or not library.exists():
-        library.parent.mkdir(parents=True, exist_ok=True)
-        made = library.with_name(library.name + ".new")  # a process may be using the old one
-        command = [*compiler(), *shlex.split(os.environ.get("CXXFLAGS", "")), *(str(job[1]) for job in jobs), *LINK]
-        command += [f"-Wl,--version-script={SOURCES / 'driver' / 'exports.map'}", "-o", str(made)]
-        subprocess.run(command, check=True)
-        made.replace(library)
-    return library
+        compiled = dict(zip([job[1] for job in jobs], pool.map(lambda job: compile_one(*job), jobs), strict=True))
+    libraries = []
+    for name, own, extra in ((SONAME, "driver", []), (RUNTIME, "runtime", ["-ldl"])):
+        parts = [obj for obj in compiled if (obj.parent.name == "runtime") == (own == "runtime")]
+        library = folder / name
+        # others compile the same objects (the tests): their age counts, not only who compiled them
+        stale = not library.exists() or any(part.stat().st_mtime > library.stat().st_mtime for part in parts)
+        if stale or any(compiled[part] for part in parts):
+            link(library, parts, SOURCES / own / "exports.map", extra)
+        libraries.append(library)
+    return libraries
 
 
 def default_objects():

@@ -10,6 +10,8 @@
 Names are imported when they are first used; importing the package costs a few milliseconds and never opens a library.
 """
 
+from typing import Any
+
 _HOME = {
     "Device": "device",
     "Context": "context",
@@ -17,6 +19,42 @@ _HOME = {
     "current_stream": "stream",
     "Event": "event",
     "Buffer": "memory",
+    "Kernel": "kernel",
+    "launch": "launcher",
+    "LaunchConfig": "config",
+    "Launcher": "launcher",
+    "AccessPolicy": "config",
+    "info": "environment",
+    "annotate": "profiling",
+    "profile": "profiling",
+    "time_kernel": "profiling",
+    "copy_2d": "copy",
+    "copy_3d": "copy",
+    "Pool": "pool",
+    "Host": "location",
+    "MemoryResource": "resources",
+    "SyncResource": "resources",
+    "PinnedResource": "resources",
+    "GraphMemoryResource": "resources",
+    "register_host": "resources",
+    "ManagedResource": "managed",
+    "ManagedBuffer": "managed",
+    "StatisticsResource": "adaptors",
+    "LimitResource": "adaptors",
+    "FailureCallbackResource": "adaptors",
+    "LoggingResource": "tracing",
+    "TrackingResource": "tracing",
+    "as_cupy_allocator": "plugins",
+    "as_torch_allocator": "plugins",
+    "as_rmm_resource": "plugins",
+    "CupyResource": "plugins",
+    "TorchResource": "plugins",
+    "RmmResource": "plugins",
+    "empty_pinned": "host_arrays",
+    "zeros_pinned": "host_arrays",
+    "empty_managed": "host_arrays",
+    "zeros_managed": "host_arrays",
+    "memory_report": "report",
     "Array": "array",
     "DType": "dtype",
     "as_array": "interop",
@@ -31,11 +69,21 @@ _HOME = {
     "full_like": "creation",
     "zeros": "creation",
     "zeros_like": "creation",
+    "Program": "program",
+    "compile": "program",
+    "compile_kernel": "program",
+    "ProgramOptions": "options",
+    "ProgramCache": "cache",
+    "default_cache": "cache",
+    "ObjectCode": "object_code",
+    "Module": "module",
+    "Linker": "linker",
+    "JitOptions": "jit",
 }
 """name -> the module that it is in"""
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     home = _HOME.get(name)
@@ -49,10 +97,10 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     from . import errors
 
     return sorted({*globals(), *_HOME, *errors.__all__})
 
 
-__all__ = [*_HOME]
+__all__ = [*_HOME]  # noqa: PLE0604

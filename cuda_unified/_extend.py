@@ -3,8 +3,8 @@
     @extend
     class Stream(_native.Stream): ...
 
-puts what the class body defines into `_native.Stream` itself and returns that.  So objects that C makes are of the class that programs
-see, and none of the costs of a derived class are paid when they are made, called and dropped.
+puts what the class body defines into `_native.Stream` itself and returns that.  So objects that C makes are of the class
+that programs see, and none of the costs of a derived class are paid when they are made, called and dropped.
 """
 
 from __future__ import annotations

@@ -26,6 +26,12 @@ class CompileError(CompilationError):
     """
 
     source: str = ""
+    hints: tuple[str, ...] = ()
+
+    @property
+    def hint(self) -> str | None:
+        """What usually causes this and what to do about it."""
+        return "; ".join(self.hints) or super().hint
 
     def listing(self) -> str:
         """The source with line numbers."""
@@ -46,7 +52,22 @@ def from_status(status: int, function: str, arguments: str | None = None, log: s
     """The exception that a failing status of the driver means."""
     from cubind import driver
 
+    if status == driver.CUresult.CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND and not cubind.has(function):
+        # of the C level; the Python level knows what is missing, and where it was looked for
+        try:
+            driver.cuInit(0)
+        except CudaError as missing:
+            return missing
+        return cubind.SymbolNotFoundError(
+            f"{function}: the driver that was found does not have it; see python -m cubind"
+        )
     error: CudaError = cubind.error_from_status(driver.CUresult(status), function, arguments, log)
+    return error
+
+
+def with_log(error: CudaError, log: str | None, arguments: str | None = None) -> CudaError:
+    """The error, with what a compiler or linker wrote and what matters of the call."""
+    vars(error).update(_log=log or None, arguments=arguments or error.arguments)
     return error
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cubind
 from cubind import driver
@@ -13,7 +16,37 @@ from .context import Context
 from .event import Event
 
 if TYPE_CHECKING:
+    from .calls import Call
     from .device import Device
+
+
+class AccessPolicy(NamedTuple):
+    """A window of memory and how the L2 cache treats it: `hit_ratio` of its accesses as `hit`, the others as `miss`.
+
+    pointer: an address; size: bytes; hit, miss: members of `driver.CUaccessProperty`.
+    """
+
+    pointer: int
+    size: int
+    hit_ratio: float = 1.0
+    hit: int = 2  # CU_ACCESS_PROPERTY_PERSISTING
+    miss: int = 1  # CU_ACCESS_PROPERTY_STREAMING
+
+
+@dataclass
+class Timing:
+    """What `Stream.timed` gives: the events at both ends."""
+
+    begin: Event
+    end: Event | None = None
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds between the ends; waits for the second."""
+        if self.end is None:
+            raise ValueError("the time is not known before the block has ended")
+        self.end.sync()
+        return self.begin.elapsed(self.end)
 
 
 @extend
@@ -52,6 +85,95 @@ class Stream(_native.Stream):
     def device(self) -> Device:
         """The device that the stream is on."""
         return self.context.device
+
+    @property
+    def priority(self) -> int:
+        """Lower is sooner; `Device.stream_priorities` has the range."""
+        with self.context:
+            return int(driver.cuStreamGetPriority(self.address))
+
+    @property
+    def is_nonblocking(self) -> bool:
+        """Whether it does not wait for the legacy default stream, nor that one for it."""
+        with self.context:
+            return bool(driver.cuStreamGetFlags(self.address) & driver.CUstream_flags.CU_STREAM_NON_BLOCKING)
+
+    @property
+    def id(self) -> int:
+        """A number that no other stream of this process has had."""
+        with self.context:
+            return int(driver.cuStreamGetId(self.address))
+
+    @property
+    def is_capturing(self) -> bool:
+        """Whether work goes into a graph that is being captured."""
+        with self.context:
+            status = driver.cuStreamIsCapturing(self.address)
+        return bool(status != driver.CUstreamCaptureStatus.CU_STREAM_CAPTURE_STATUS_NONE)
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Call:
+        """Calls `function(*args)` in a thread of Python's, once the stream has done what it has now.
+
+        The stream does not wait for the function, so the function may use CUDA.  Returns a `concurrent.futures.Future`:
+        `result()` waits, and raises what the function raised; where the stream's work failed the function is not called and
+        `result()` raises that error.  An error that nobody asks for goes to `sys.unraisablehook`.
+        """
+        from .calls import call
+
+        return call(self, function, *args)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """`await stream`: lets other tasks run until the stream has done what it has now; raises if that failed."""
+        return self._reached().__await__()
+
+    async def _reached(self) -> None:
+        import asyncio
+
+        from .calls import call
+
+        loop = asyncio.get_running_loop()
+        reached = loop.create_future()
+
+        def arrived(error: BaseException | None) -> None:
+            if not reached.done():
+                reached.set_result(None) if error is None else reached.set_exception(error)
+
+        call(self, lambda error: loop.call_soon_threadsafe(arrived, error), always=True)
+        await reached
+
+    @contextmanager
+    def timed(self) -> Iterator[Timing]:
+        """Measures what the stream does in a block: `with stream.timed() as t: ...`, then `t.ms` (waits for the end)."""
+        timing = Timing(self.record())
+        yield timing
+        timing.end = self.record()
+
+    @property
+    def access_policy(self) -> AccessPolicy | None:
+        """Which memory kernels of this stream keep in the L2 cache; None: nothing in particular.  Can be set.
+
+        https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#l2-access-management
+        """
+        attribute = driver.CUstreamAttrID.CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW
+        with self.context:
+            value = driver.cuStreamGetAttribute(self.address, attribute)
+        window = value.accessPolicyWindow
+        if not window.num_bytes:
+            return None
+        return AccessPolicy(
+            int(window.base_ptr), window.num_bytes, window.hitRatio, int(window.hitProp), int(window.missProp)
+        )
+
+    @access_policy.setter
+    def access_policy(self, policy: AccessPolicy | None) -> None:
+        value = driver.CUstreamAttrValue()
+        if policy is not None:
+            window = value.accessPolicyWindow
+            window.base_ptr, window.num_bytes, window.hitRatio = policy.pointer, policy.size, policy.hit_ratio
+            window.hitProp, window.missProp = policy.hit, policy.miss
+        with self.context:
+            attribute = driver.CUstreamAttrID.CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW
+            driver.cuStreamSetAttribute(self.address, attribute, value)
 
     def __enter__(self) -> Stream:
         _native.push_stream(self)

@@ -26,7 +26,12 @@ try:
     nvrtc.nvrtcVersion()
 except cubind.LibraryNotFoundError as error:
     assert "nvidia-cuda-nvrtc" in str(error)
-print(cubind.info())
+import cuda_unified as cu
+device = cu.Device(0)  # the CPU device is in the wheel
+assert device.is_cpu
+with device.stream() as stream:
+    stream.record().sync()
+print(cu.info())
 """
 
 
@@ -51,7 +56,7 @@ def smoke_test(wheel: Path) -> None:
     shutil.rmtree(empty, ignore_errors=True)
     venv.create(empty, with_pip=True)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("CUBIND_", "PYTHON"))}
-    environment["PATH"] = str(empty / "bin")
+    environment |= {"PATH": str(empty / "bin"), "CUBIND_DEVICE": "cpu"}
     python = empty / "bin" / "python"
     run(python, "-m", "pip", "install", "-q", "--no-index", wheel, env=environment, cwd=empty)
     run(python, "-c", SMOKE, env=environment, cwd=empty)

@@ -24,6 +24,14 @@ def arguments(pointer: int) -> tuple[Any, Any, Any, Any]:
     return values3, values16, (values3, types3), (values16, types16)
 
 
+class OnlyInterface:
+    """An object that shows an array's memory by `__array_interface__` alone."""
+
+    def __init__(self, array: Any) -> None:
+        self.__array_interface__ = array.__array_interface__
+        self.kept = array
+
+
 def packed() -> tuple[int, Any]:
     """The address of 16 addresses of values, as a launch wants it, and what keeps them alive."""
     words = (ctypes.c_uint64 * 16)(*range(16))

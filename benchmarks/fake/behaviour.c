@@ -66,12 +66,22 @@ API CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
     *stream = new_handle();
     return CUDA_SUCCESS;
 }
+API CUresult cuStreamCreateWithPriority(CUstream *stream, unsigned flags, int priority) {
+    (void)flags, (void)priority;
+    *stream = new_handle();
+    return CUDA_SUCCESS;
+}
 API CUresult cuStreamDestroy_v2(CUstream stream) {
     (void)stream;
     return CUDA_SUCCESS;
 }
 API CUresult cuStreamQuery(CUstream stream) {
     (void)stream;
+    return CUDA_SUCCESS;
+}
+API CUresult cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus *status) {
+    (void)stream;
+    *status = CU_STREAM_CAPTURE_STATUS_NONE;
     return CUDA_SUCCESS;
 }
 API CUresult cuEventCreate(CUevent *event, unsigned flags) {
@@ -93,6 +103,15 @@ API CUresult cuEventRecord(CUevent event, CUstream stream) {
 API CUresult cuMemAlloc_v2(CUdeviceptr *pointer, size_t bytes) {
     *pointer = 0x7f0000000000;
     return bytes ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+API CUresult cuMemAllocFromPoolAsync(CUdeviceptr *pointer, size_t bytes, CUmemoryPool pool, CUstream stream) {
+    (void)pool, (void)stream;
+    *pointer = 0x7f0000000000;
+    return bytes ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+API CUresult cuMemFreeAsync(CUdeviceptr pointer, CUstream stream) {
+    (void)pointer, (void)stream;
+    return CUDA_SUCCESS;
 }
 API CUresult cuMemFree_v2(CUdeviceptr pointer) {
     (void)pointer;
@@ -134,6 +153,23 @@ API CUresult cuFuncGetParamInfo(CUfunction function, size_t index, size_t *offse
     *size = n == 3 && index > 0 ? 4 : 8;
     *offset = n == 3 && index > 0 ? 4 + 4 * index : 8 * index;
     return CUDA_SUCCESS;
+}
+API CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *options, void **values, unsigned n,
+                               CUlibraryOption *library_options, void **library_values, unsigned library_n) {
+    (void)code, (void)options, (void)values, (void)n, (void)library_options, (void)library_values, (void)library_n;
+    *library = new_handle();
+    return CUDA_SUCCESS;
+}
+API CUresult cuLibraryGetKernel(CUkernel *kernel, CUlibrary library, const char *name) {
+    (void)library;
+    return cuModuleGetFunction((CUfunction *)kernel, NULL, name);
+}
+API CUresult cuKernelGetFunction(CUfunction *function, CUkernel kernel) {
+    *function = (CUfunction)kernel;
+    return CUDA_SUCCESS;
+}
+API CUresult cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t *offset, size_t *size) {
+    return cuFuncGetParamInfo((CUfunction)kernel, index, offset, size);
 }
 API CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
                             unsigned shared, CUstream stream, void **params, void **extra) {

@@ -1,9 +1,11 @@
 from typing import Literal
 
+from . import cpu as cpu
 from . import driver as driver
 from . import nvrtc as nvrtc
 from . import runtime as runtime
 from ._errors import *
+from ._errors import CudaError
 
 __version__: str
 
@@ -29,3 +31,4 @@ def has(name: str) -> bool: ...
 def info() -> Info: ...
 def per_thread_default_stream(enable: bool | None = None) -> bool: ...
 def get_include() -> str: ...
+def error_from_status(code: int, function: str, arguments: str | None = None, log: str | None = None) -> CudaError: ...

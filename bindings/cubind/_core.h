@@ -145,6 +145,7 @@ typedef struct cu_library_spec {
     const char *hint;              /* what to do when it is not found */
     const char *resolver;          /* symbol that finds symbols by version (cuGetProcAddress_v2), or NULL */
     const char *stand_in;          /* our own library where this one is missing, below the package; or NULL */
+    const char *follows;           /* the library whose choice decides between both; NULL: it chooses for itself */
     const cu_symbol *symbols;
     uint16_t n_symbols;
     uint32_t abi; /* hash of the symbol list: two modules that share a table must agree */

@@ -20,7 +20,7 @@ class CudaError(RuntimeError):
 
     arguments = None
     """What matters of the call's arguments, as text; None where the caller did not say."""
-    _log = None
+    _log = _hint = None
 
     @property
     def code(self):
@@ -47,10 +47,19 @@ class CudaError(RuntimeError):
 
     @property
     def hint(self):
-        """What usually causes this and what to do about it; None if nothing in particular is known."""
+        """What usually causes this and what to do about it; None if nothing in particular is known.
+
+        Who knows the cause sets it.
+        """
+        if self._hint or self.code is None:
+            return self._hint
         from ._hints import hint
 
         return hint(self)
+
+    @hint.setter
+    def hint(self, text):
+        self._hint = text
 
     @property
     def log(self):

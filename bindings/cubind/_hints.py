@@ -1,11 +1,13 @@
 """What usually causes an error and what to do about it, in a sentence; by the class of the error, or by its status."""
 
+_NEWER_PTX = "compile with an older NVRTC, or update the driver: it knows PTX up to its own CUDA version"
+_ALIGNMENT = "an access of n bytes needs an address that is a multiple of n"
 _BY_NAME = {
-    "NVRTC_ERROR_BUILTIN_OPERATION_FAILURE": "install the NVRTC library of one release whole: its builtins library lies beside it",
-    "CUDA_ERROR_UNSUPPORTED_PTX_VERSION": "compile with an older NVRTC, or update the driver: it knows PTX up to its own CUDA version",
-    "cudaErrorUnsupportedPtxVersion": "compile with an older NVRTC, or update the driver: it knows PTX up to its own CUDA version",
-    "CUDA_ERROR_MISALIGNED_ADDRESS": "an access of n bytes needs an address that is a multiple of n",
-    "cudaErrorMisalignedAddress": "an access of n bytes needs an address that is a multiple of n",
+    "NVRTC_ERROR_BUILTIN_OPERATION_FAILURE": "NVRTC's builtins library must lie beside it, of the same release",
+    "CUDA_ERROR_UNSUPPORTED_PTX_VERSION": _NEWER_PTX,
+    "cudaErrorUnsupportedPtxVersion": _NEWER_PTX,
+    "CUDA_ERROR_MISALIGNED_ADDRESS": _ALIGNMENT,
+    "cudaErrorMisalignedAddress": _ALIGNMENT,
 }
 
 _BY_CLASS = {
@@ -13,9 +15,9 @@ _BY_CLASS = {
     "NotInitializedError": "call cuInit(0) first; in the child of a fork CUDA cannot be used: start processes with 'spawn'",
     "InvalidContextError": "make a context current in this thread first, e.g. cuDevicePrimaryCtxRetain and cuCtxSetCurrent",
     "InvalidDeviceError": "devices are counted from 0; CUDA_VISIBLE_DEVICES hides some",
-    "NoDeviceError": "without a GPU, CUBIND_DEVICE=cpu runs kernels on the CPU device; CUDA_VISIBLE_DEVICES may hide a GPU",
-    "NotFoundError": "C++ names are mangled: declare the kernel extern \"C\", or ask NVRTC for the lowered name",
-    "NoBinaryForDeviceError": "compile for the device's compute capability, or load PTX, which the driver compiles for any device",
+    "NoDeviceError": "CUBIND_DEVICE=cpu runs kernels on the CPU device; CUDA_VISIBLE_DEVICES may hide a GPU",
+    "NotFoundError": 'C++ names are mangled: declare the kernel extern "C", or ask NVRTC for the lowered name',
+    "NoBinaryForDeviceError": "compile for this device's compute capability, or load PTX, which fits any",
     "InvalidPtxError": "the JIT's error log names the line",
     "LaunchResourcesError": "use fewer threads a block or less shared memory; more than 48 KB of dynamic shared memory must be"
     " asked for by a function attribute",
@@ -31,4 +33,6 @@ _BY_CLASS = {
 
 def hint(error):
     """The hint for an error, or None."""
-    return _BY_NAME.get(error.name) or next((_BY_CLASS[c.__name__] for c in type(error).__mro__ if c.__name__ in _BY_CLASS), None)
+    return _BY_NAME.get(error.name) or next(
+        (_BY_CLASS[c.__name__] for c in type(error).__mro__ if c.__name__ in _BY_CLASS), None
+    )

@@ -45,6 +45,19 @@ static cu_signature *ask(param_info info, void *kernel) {
     return NULL;
 }
 
+/* The runtime remembers each thread's last error, and the end of the parameters is one: it is forgotten again, so that who
+ * asks for the last error after a launch is not told about a question of ours.  The driver remembers nothing. */
+static cu_signature *ask_quietly(cu_library *lib, param_info info, void *kernel) {
+    int peek = lib->spec->resolver ? -1 : cubind_library_index(lib, "cudaPeekAtLastError");
+    int forget = peek < 0 ? -1 : cubind_library_index(lib, "cudaGetLastError");
+    int (*peek_at)(void) = peek < 0 ? NULL : (int (*)(void))(uintptr_t)cubind_library_entry(lib, peek);
+    int (*take)(void) = forget < 0 ? NULL : (int (*)(void))(uintptr_t)cubind_library_entry(lib, forget);
+    int before = peek_at ? peek_at() : 0;
+    cu_signature *s = ask(info, kernel);
+    if (!before && take) take();
+    return s;
+}
+
 /* The signature of `func` in *out; NULL where it is not known.  A failure to ask is not remembered: it may be for want
  * of a context.  With the GIL a cached signature stays as long as the handle object, which the caller holds. */
 static int find_signature(PyObject *func, cu_module *m, int info_func, cu_frame *fr, const cu_signature **out) {
@@ -62,7 +75,7 @@ static int find_signature(PyObject *func, cu_module *m, int info_func, cu_frame 
     cu_signature *asked = NULL;
     PyThreadState *state = PyEval_SaveThread();
     void *info = cubind_library_entry(m->library, info_func);
-    if (info) asked = ask((param_info)info, kernel);
+    if (info) asked = ask_quietly(m->library, (param_info)info, kernel);
     PyEval_RestoreThread(state);
     if (!asked) return 0;
     if (h && !h->extra) { /* else another thread was faster */

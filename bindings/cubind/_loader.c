@@ -134,6 +134,28 @@ static int raise_missing(const library *lib, int index) {
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
+static library *library_named(const char *name) {
+    library *lib = registry;
+    while (lib && strcmp(lib->shared.spec->name, name)) lib = lib->next;
+    return lib;
+}
+
+/* The library that decides whether our own is used in this one's place; NULL where it decides itself.  Needs the GIL. */
+static library *leader_of(const library *lib) {
+    const char *name = lib->shared.spec->follows;
+    char module[64];
+    if (!name || library_named(name)) return name ? library_named(name) : NULL;
+    snprintf(module, sizeof module, "cubind.cy%s", name); /* a module that says where the library is */
+    PyObject *imported = PyImport_ImportModule(module);
+    if (!imported) PyErr_Clear();
+    Py_XDECREF(imported);
+    return library_named(name);
+}
+
+static int follow(search *s, const library *lib, library *leader) {
+    return search_depends(s, lib->shared.spec) ? search_follow(s, lib->shared.spec, leader ? &leader->found : NULL) : 0;
+}
+
 static int is_open(library *lib) {
     return found_handle(&lib->found) != NULL;
 }
@@ -143,11 +165,14 @@ static int open_with_gil(library *lib, int quiet) {
     if (is_open(lib)) return 0;
     search s = {0};
     text report = {0};
-    if (search_collect(&s, lib->shared.spec, 1)) {
+    int failed = search_collect(&s, lib->shared.spec, 1);
+    library *leader = !failed && search_depends(&s, lib->shared.spec) ? leader_of(lib) : NULL;
+    if (leader && open_with_gil(leader, 1)) PyErr_Clear(); /* out of memory at most */
+    if (failed || follow(&s, lib, leader)) {
         PyErr_NoMemory();
+        search_free(&s);
         return -1;
     }
-    int failed;
     Py_BEGIN_ALLOW_THREADS failed = search_open(&s, lib->shared.spec, &lib->found, quiet ? NULL : &report);
     Py_END_ALLOW_THREADS search_free(&s);
     if (failed && !quiet) return text_raise(&report, "LibraryNotFoundError");
@@ -160,24 +185,29 @@ static int open_without_gil(library *lib) {
     if (is_open(lib)) return 0;
     search s = {0};
     int failed;
+    library *leader = NULL;
     if (cubind_python_enter()) {
         PyGILState_STATE gil = PyGILState_Ensure();
         PyObject *type, *value, *traceback; /* the thread may be one that has an error set */
         PyErr_Fetch(&type, &value, &traceback);
         failed = search_collect(&s, lib->shared.spec, 1);
+        if (!failed && search_depends(&s, lib->shared.spec)) leader = leader_of(lib);
         PyErr_Restore(type, value, traceback);
         PyGILState_Release(gil);
         cubind_python_leave();
     } else {
         failed = search_collect(&s, lib->shared.spec, 0);
     }
-    if (!failed) failed = search_open(&s, lib->shared.spec, &lib->found, NULL);
+    if (leader) open_without_gil(leader);
+    if (!failed) failed = follow(&s, lib, leader) || search_open(&s, lib->shared.spec, &lib->found, NULL);
     search_free(&s);
     return failed;
 }
 
 /* Once a process, at the first call from Python: the device is not what most programs expect.  Nonzero: made an error. */
 static int warn_of_stand_in(library *lib) {
+    if (lib->shared.spec->follows) lib = strcmp(lib->found.how, "cpu") ? NULL : leader_of(lib);
+    if (!lib) return 0;
     const char *other = lib->found.instead_of;
     if (lib->warned || !other) return 0;
     lib->warned = 1;

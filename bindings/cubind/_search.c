@@ -2,13 +2,13 @@
  *
  * Order: an explicit path in $<override_env>, and nothing else then; what the process has already; installed wheels
  * below sys.path; $CUDA_PATH and $CUDA_HOME; the system's loader; our own library, where the specification names one
- * and $CUBIND_DEVICE does not forbid it.  What needs Python (sys.path) or must not race with
+ * and $CUBIND_DEVICE does not forbid it.  A library that follows another one has no choice: with our own driver goes our own
+ * runtime, with the vendor's the vendor's.  What needs Python (sys.path) or must not race with
  * os.environ is read first, with the GIL; then files are looked at under one mutex, without Python.  A search that
  * failed is not remembered: the next call looks again, since a library may have been installed in between.
  */
 #include "_search.h"
 #include <stdarg.h>
-#include <stdio.h>
 
 static os_mutex opening = OS_MUTEX_INIT; /* guards every `found`; its holder never waits for the GIL */
 
@@ -130,6 +130,28 @@ int search_collect(search *s, const cu_library_spec *spec, int with_python) {
         s->n_homes++;
         if (add_root(s, home, spec->home_dirs, spec, homes[i])) return -1;
     }
+    return 0;
+}
+
+int search_depends(const search *s, const cu_library_spec *spec) {
+    return spec->follows && !s->override && (s->device == DEVICE_AUTO || s->device == DEVICE_CPU);
+}
+
+int search_follow(search *s, const cu_library_spec *spec, found *leader) {
+    void *handle = leader ? found_handle(leader) : NULL;
+    if (!handle || !os_symbol(handle, CPU_DEVICE_MARK)) {
+        /* without any driver the vendor's library can at least say what it is */
+        if (handle || s->device == DEVICE_AUTO) s->device = DEVICE_GPU;
+        return 0;
+    }
+    s->device = DEVICE_CPU;
+    const char *slash = strrchr(leader->path, '/'), *name = strrchr(spec->stand_in, '/');
+    size_t folder = slash ? (size_t)(slash - leader->path) : 0, size = folder + strlen(spec->stand_in) + 2;
+    char *beside = slash && name ? malloc(size) : NULL;
+    if (!beside) return slash && name ? -1 : 0;
+    snprintf(beside, size, "%.*s%s", (int)folder, leader->path, name);
+    free(s->stand_in);
+    s->stand_in = beside;
     return 0;
 }
 

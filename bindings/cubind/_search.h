@@ -3,7 +3,11 @@
 #define CUBIND_SEARCH_H
 #include "_impl.h"
 #include "_os.h"
+#include <stdio.h>
 #include <stdlib.h>
+
+/* What our own driver library exports beside the API; nobody else's does. */
+#define CPU_DEVICE_MARK "cubind_cpu_last_report"
 
 /* A growing text, made without Python.  Out of memory: it stops growing. */
 typedef struct text {
@@ -44,6 +48,10 @@ int text_raise(text *t, const char *error_class) CU_IMPL; /* frees it; returns -
 
 /* Candidate files.  `with_python`: the GIL is held, sys.path is read.  -1: out of memory, no Python error is set. */
 int search_collect(search *s, const cu_library_spec *spec, int with_python) CU_IMPL;
+/* Whether what is found depends on another library. */
+int search_depends(const search *s, const cu_library_spec *spec) CU_IMPL;
+/* For a library that has no choice of its own: `leader` was opened, or NULL if it was not found.  -1: out of memory. */
+int search_follow(search *s, const cu_library_spec *spec, found *leader) CU_IMPL;
 /* Needs no GIL.  Where it fails and `report` is not NULL, that says where was looked. */
 int search_open(const search *s, const cu_library_spec *spec, found *out, text *report) CU_IMPL;
 void search_free(search *s) CU_IMPL;

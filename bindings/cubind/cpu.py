@@ -23,7 +23,7 @@ def in_use():
 
 
 def libdir():
-    """The folder of its libcuda.so.1: with it in LD_LIBRARY_PATH, other programs that use the CUDA driver run on it too."""
+    """The folder of its libcuda.so.1 and libcudart.so.13: with it in LD_LIBRARY_PATH, other programs run on it too."""
     from . import __path__
 
     return __path__[0] + "/_cpu"

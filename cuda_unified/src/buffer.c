@@ -14,8 +14,9 @@ buffer_object *buffer_new(uint64_t pointer, size_t size, context_object *c, unsi
 }
 
 int buffer_usable(buffer_object *b) {
-    if (LIKELY(!b->closed && !(b->root && b->root->closed))) return 1;
-    raise_closed((PyObject *)b);
+    int context_closed = b->context && b->context->closed;
+    if (LIKELY(!b->closed && !(b->root && b->root->closed) && !context_closed)) return 1;
+    raise_closed(context_closed ? (PyObject *)b->context : (PyObject *)b);
     return 0;
 }
 
@@ -29,16 +30,29 @@ static CUresult free_in_order(buffer_object *b, CUstream stream) {
     return status;
 }
 
-static CUresult give_back_to_driver(buffer_object *b, CUstream stream, const char **function) {
+/* Its stream was closed before: nothing says any more when that is done, so it is waited for. */
+static COLD CUresult free_behind_all(buffer_object *b) {
+    CUresult status;
+    int pushed = enter_quietly(b->context);
+    Py_BEGIN_ALLOW_THREADS D.cuCtxSynchronize();
+    status = D.cuMemFreeAsync(b->pointer, (CUstream)CU_STREAM_LEGACY);
+    Py_END_ALLOW_THREADS leave(pushed);
+    return status;
+}
+
+static CUresult give_back_to_driver(buffer_object *b, stream_object *stream, const char **function) {
     CUresult status;
     if (LIKELY(b->how == FREED_ASYNC)) {
         *function = "cuMemFreeAsync";
-        return free_in_order(b, stream);
+        return stream && UNLIKELY(stream->closed) ? free_behind_all(b)
+                                                  : free_in_order(b, stream ? stream->handle : NULL);
     }
     int pushed = b->context ? enter_quietly(b->context) : 0;
-    *function = b->how == FREED_SYNC ? "cuMemFree" : "cuMemFreeHost";
-    Py_BEGIN_ALLOW_THREADS status =
-        b->how == FREED_SYNC ? D.cuMemFree_v2(b->pointer) : D.cuMemFreeHost((void *)(uintptr_t)b->pointer);
+    void *host = (void *)(uintptr_t)b->pointer;
+    *function = b->how == FREED_SYNC ? "cuMemFree" : b->how == FREED_HOST ? "cuMemFreeHost" : "cuMemHostUnregister";
+    Py_BEGIN_ALLOW_THREADS status = b->how == FREED_SYNC   ? D.cuMemFree_v2(b->pointer)
+                                    : b->how == FREED_HOST ? D.cuMemFreeHost(host)
+                                                           : D.cuMemHostUnregister(host);
     Py_END_ALLOW_THREADS leave(pushed);
     return status;
 }
@@ -62,8 +76,9 @@ static int give_back(buffer_object *b, stream_object *stream) {
     b->closed = 1;
     if (b->how == NOT_FREED || !may_free() || (b->context && b->context->closed)) return 0;
     if (!stream) stream = b->stream;
+    if (UNLIKELY(b->pending)) keep_wait(b, stream && !stream->closed ? stream : NULL);
     if (b->how == FREED_BY_RESOURCE) return give_back_to_resource(b, stream);
-    CUresult status = give_back_to_driver(b, stream ? stream->handle : NULL, &function);
+    CUresult status = give_back_to_driver(b, stream, &function);
     if (LIKELY(!status)) return 0;
     fail(status, function, "size=%zu", b->size);
     return -1;
@@ -85,6 +100,11 @@ static PyObject *buffer_close(PyObject *self, arguments a, Py_ssize_t n, PyObjec
     if (out[0] && out[0] != Py_None && !(stream = to_stream(out[0], b->context, "close"))) return NULL;
     int failed = give_back(b, stream);
     Py_XDECREF((PyObject *)stream);
+    if (!b->root && !b->pending) { /* what it was borrowed from; copies under way still use it */
+        PyObject *owner = b->owner;
+        b->owner = NULL;
+        Py_XDECREF(owner);
+    }
     if (failed) return NULL;
     Py_RETURN_NONE;
 }
@@ -113,32 +133,99 @@ static void buffer_dealloc(PyObject *self) {
     delete_object(self);
 }
 
+/* ---- parts and views ---------------------------------------------------------------------------------------------------- */
+
+static buffer_object *make_part(buffer_object *b, size_t start, size_t size) {
+    buffer_object *part = new_object(Py_TYPE((PyObject *)b));
+    if (!part) return NULL;
+    part->pointer = b->pointer + start;
+    part->size = size;
+    part->context = (context_object *)Py_XNewRef((PyObject *)b->context);
+    part->flags = b->flags;
+    part->resource = Py_XNewRef(b->resource);
+    part->owner = Py_NewRef((PyObject *)b);
+    part->root = whole_of(b);
+    return part;
+}
+
+/* buffer[a:b] */
+static PyObject *subscript(PyObject *self, PyObject *key) {
+    buffer_object *b = (buffer_object *)self;
+    Py_ssize_t start, stop, step;
+    if (!buffer_usable(b)) return NULL;
+    if (!PySlice_Check(key))
+        return PyErr_Format(PyExc_TypeError, "a Buffer is sliced, buffer[a:b]; it has no elements for %R", key);
+    if (PySlice_Unpack(key, &start, &stop, &step)) return NULL;
+    if (step != 1) return PyErr_Format(PyExc_ValueError, "a slice of a Buffer has no step, not %zd", step);
+    Py_ssize_t size = PySlice_AdjustIndices((Py_ssize_t)b->size, &start, &stop, 1);
+    return (PyObject *)make_part(b, (size_t)start, (size_t)size);
+}
+
+/* The buffer protocol: only for what the host may read. */
+static int get_view(PyObject *self, Py_buffer *view, int flags) {
+    static char nothing;
+    buffer_object *b = (buffer_object *)self;
+    view->obj = NULL;
+    if (!buffer_usable(b)) return -1;
+    if (in_child) return raise_forked(), -1;
+    if (!(b->flags & BY_HOST)) {
+        PyErr_SetString(PyExc_BufferError,
+                        "the host cannot read a device's memory: copy it with copy_to() or to_bytes()");
+        return -1;
+    }
+    void *pointer = b->pointer ? (void *)(uintptr_t)b->pointer : &nothing;
+    if (PyBuffer_FillInfo(view, self, pointer, (Py_ssize_t)b->size, (b->flags & IS_READ_ONLY) != 0, flags)) return -1;
+    b->exports++;
+    if (b->root) b->root->exports++;
+    return 0;
+}
+
+static void release_view(PyObject *self, Py_buffer *Py_UNUSED(view)) {
+    buffer_object *b = (buffer_object *)self;
+    b->exports--;
+    if (b->root) b->root->exports--;
+}
+
 /* ---- for Python -------------------------------------------------------------------------------------------------------- */
 
-/* make_buffer(pointer, size, context|None, flags, resource|None, owner|None, stream|None): freed by the resource's
- * deallocate() if there is one, else borrowed.  With a Buffer as owner it is a part of it, and ends with it. */
+static int fill_in(buffer_object *b, PyObject *resource, PyObject *owner, PyObject *stream, unsigned char how) {
+    if (stream != Py_None && !is_stream(stream)) {
+        PyErr_Format(PyExc_TypeError, "a Stream is wanted, not %R", (PyObject *)Py_TYPE(stream));
+        return -1;
+    }
+    if (resource != Py_None) b->resource = Py_NewRef(resource);
+    if (owner != Py_None) b->owner = Py_NewRef(owner);
+    if (owner != Py_None && is_buffer(owner)) b->root = whole_of((buffer_object *)owner);
+    if (stream != Py_None) b->stream = (stream_object *)Py_NewRef(stream);
+    b->how = how; /* last: what failed before is not freed */
+    return 0;
+}
+
+/* make_buffer(pointer, size, context|None, flags, resource|None, owner|None, stream|None, how=None, class=Buffer): freed
+ * as `how` says, by default by the resource's deallocate() if there is one, else borrowed.  With a Buffer as owner it is a part
+ * of it, and ends with it. */
 static PyObject *make_buffer(PyObject *Py_UNUSED(module), PyObject *args) {
     unsigned long long pointer, size;
-    PyObject *context, *resource, *owner, *stream;
+    PyObject *context, *resource, *owner, *stream, *class = (PyObject *)Buffer_type;
     unsigned char flags;
-    if (!PyArg_ParseTuple(args, "KKObOOO", &pointer, &size, &context, &flags, &resource, &owner, &stream)) return NULL;
+    int how = -1;
+    if (!PyArg_ParseTuple(args, "KKObOOO|iO!", &pointer, &size, &context, &flags, &resource, &owner, &stream, &how,
+                          &PyType_Type, &class))
+        return NULL;
     if (context != Py_None && !PyObject_TypeCheck(context, Context_type))
         return PyErr_Format(PyExc_TypeError, "a Context is wanted, not %R", (PyObject *)Py_TYPE(context));
-    if (stream != Py_None && !is_stream(stream))
-        return PyErr_Format(PyExc_TypeError, "a Stream is wanted, not %R", (PyObject *)Py_TYPE(stream));
-    buffer_object *b = buffer_new(pointer, size, context == Py_None ? NULL : (context_object *)context, flags);
+    if (!PyType_IsSubtype((PyTypeObject *)class, Buffer_type) || how > UNREGISTERED || size > PY_SSIZE_T_MAX)
+        return PyErr_Format(PyExc_ValueError, "%R of %llu bytes, freed in way %d, cannot be made", class, size, how);
+    if (how < 0) how = resource == Py_None ? NOT_FREED : FREED_BY_RESOURCE;
+    buffer_object *b = new_object((PyTypeObject *)class);
     if (!b) return NULL;
-    if (resource != Py_None) {
-        b->resource = Py_NewRef(resource);
-        b->how = FREED_BY_RESOURCE;
-    }
-    if (owner != Py_None) b->owner = Py_NewRef(owner);
-    if (owner != Py_None && is_buffer(owner)) {
-        buffer_object *whole = (buffer_object *)owner;
-        b->root = whole->root ? whole->root : whole;
-    }
-    if (stream != Py_None) b->stream = (stream_object *)Py_NewRef(stream);
-    return (PyObject *)b;
+    b->pointer = pointer;
+    b->size = size;
+    b->flags = flags;
+    if (context != Py_None) b->context = (context_object *)Py_NewRef(context);
+    if (!fill_in(b, resource, owner, stream, (unsigned char)how)) return (PyObject *)b;
+    Py_DECREF((PyObject *)b);
+    return NULL;
 }
 
 static PyObject *pointer(PyObject *self, void *Py_UNUSED(closure)) {
@@ -148,7 +235,7 @@ static PyObject *pointer(PyObject *self, void *Py_UNUSED(closure)) {
 
 static PyObject *is_closed(PyObject *self, void *Py_UNUSED(closure)) {
     buffer_object *b = (buffer_object *)self;
-    return PyBool_FromLong(b->closed || (b->root && b->root->closed));
+    return PyBool_FromLong(b->closed || (b->root && b->root->closed) || (b->context && b->context->closed));
 }
 
 static int set_stream(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
@@ -157,13 +244,18 @@ static int set_stream(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
         PyErr_SetString(PyExc_TypeError, "the stream of a Buffer is a Stream or None");
         return -1;
     }
-    Py_XDECREF((PyObject *)b->stream);
+    if (b->root) {
+        PyErr_SetString(PyExc_ValueError, "a part of a Buffer is freed with the whole: set the stream of that");
+        return -1;
+    }
+    PyObject *before = (PyObject *)b->stream;
     b->stream = value == Py_None ? NULL : (stream_object *)Py_NewRef(value);
+    Py_XDECREF(before);
     return 0;
 }
 
 static PyObject *get_stream(PyObject *self, void *Py_UNUSED(closure)) {
-    PyObject *s = (PyObject *)((buffer_object *)self)->stream;
+    PyObject *s = (PyObject *)whole_of((buffer_object *)self)->stream;
     return Py_NewRef(s ? s : Py_None);
 }
 
@@ -174,6 +266,13 @@ static Py_ssize_t length(PyObject *self) {
 static PyMethodDef methods[] = {
     {"close", FAST(buffer_close), METH_FASTCALL | METH_KEYWORDS,
      "Gives the memory back, stream-ordered memory in the order of `stream` or of the stream it was allocated on."},
+    {"fill", FAST(buffer_fill), METH_FASTCALL | METH_KEYWORDS,
+     "fill(value, *, stream=None): sets every byte to an int from 0 to 255, or repeats 1, 2 or 4 bytes; returns this "
+     "buffer."},
+    {"copy_to", FAST(buffer_copy_to), METH_FASTCALL | METH_KEYWORDS,
+     "copy_to(dst=None, *, stream=None): copies all bytes to `dst`, by default a new Buffer like this; returns it."},
+    {"copy_from", FAST(buffer_copy_from), METH_FASTCALL | METH_KEYWORDS,
+     "copy_from(src, *, stream=None): copies all bytes of `src`, as many as here, into this buffer; returns it."},
     {"__dlpack__", FAST(buffer_dlpack), METH_FASTCALL | METH_KEYWORDS, "The bytes as a DLPack capsule, see Array."},
     {"__dlpack_device__", buffer_dlpack_device, METH_NOARGS, "(device type, device number) as DLPack counts them."},
     {"__enter__", buffer_enter, METH_NOARGS, NULL},
@@ -205,7 +304,10 @@ static PyType_Slot slots[] = {
     {Py_tp_members, members},
     {Py_tp_getset, getters},
     {Py_sq_length, length},
-    {Py_bf_getbuffer, array_getbuffer},
+    {Py_mp_length, length},
+    {Py_mp_subscript, subscript},
+    {Py_bf_getbuffer, get_view},
+    {Py_bf_releasebuffer, release_view},
     {0, NULL},
 };
 static PyType_Spec spec = {"cuda_unified._native.Buffer", sizeof(buffer_object), 0,

@@ -32,6 +32,7 @@ static PyObject *no_such_device(PyObject *ordinal) {
 /* The device of an ordinal, a new reference. */
 static COLD PyObject *make_device(PyObject *ordinal) {
     int i;
+    if (in_child) return raise_forked();
     if (to_int(ordinal, "ordinal", &i)) return NULL;
     if (device_count < 0 && initialize()) return NULL;
     if (i < 0 || i >= device_count) return no_such_device(ordinal);
@@ -98,6 +99,7 @@ static PyObject *device_vectorcall(PyObject *type, PyObject *const *a, size_t n,
 }
 
 static PyObject *device_of_context(void) {
+    if (in_child) return raise_forked();
     if (device_count < 0 && initialize()) return NULL;
     CUcontext now = NULL;
     D.cuCtxGetCurrent(&now);
@@ -158,6 +160,7 @@ static PyObject *device_index(PyObject *self) {
 static void device_dealloc(PyObject *self) {
     Py_XDECREF((PyObject *)((device_object *)self)->primary);
     Py_XDECREF(((device_object *)self)->cache);
+    Py_XDECREF(((device_object *)self)->resource);
     delete_object(self);
 }
 
@@ -176,6 +179,8 @@ static PyObject *device_stream(PyObject *self, arguments a, Py_ssize_t n, PyObje
 static PyMethodDef methods[] = {
     {"event", FAST(device_event), METH_FASTCALL | METH_KEYWORDS, "Creates an event on this device."},
     {"stream", FAST(device_stream), METH_FASTCALL | METH_KEYWORDS, "Creates a stream on this device."},
+    {"allocate", FAST(device_allocate), METH_FASTCALL | METH_KEYWORDS,
+     "Allocates `size` bytes from `resource`, in the order of `stream` (default: the current one); returns a Buffer."},
     {"__enter__", device_enter, METH_NOARGS, "Makes the primary context current in this thread, until the block ends."},
     {"__exit__", FAST(device_exit), METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
@@ -187,6 +192,8 @@ static PyMemberDef members[] = {
 };
 static PyGetSetDef getters[] = {
     {"context", get_context, NULL, "The primary context; the first use makes it.", NULL},
+    {"resource", device_get_resource, device_set_resource,
+     "What allocate() uses: the device's current pool, or what was set; None sets the pool again.", NULL},
     {"is_active", get_is_active, NULL, "Whether this process uses its primary context already.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -65,6 +65,7 @@ static PyObject *synchronize(PyObject *self, PyObject *Py_UNUSED(arg)) {
     CUresult status;
     if (!usable(e) || CALL(e->context, 0, status, D.cuEventSynchronize(e->handle))) return NULL;
     if (UNLIKELY(status)) return fail(status, "cuEventSynchronize", NULL);
+    keep_poll();
     Py_RETURN_NONE;
 }
 

@@ -29,11 +29,13 @@
     X(cuCtxPushCurrent_v2)        \
     X(cuCtxPopCurrent_v2)         \
     X(cuCtxDestroy_v2)            \
+    X(cuCtxSynchronize)           \
     X(cuStreamCreateWithPriority) \
     X(cuStreamDestroy_v2)         \
     X(cuStreamSynchronize)        \
     X(cuStreamQuery)              \
     X(cuStreamWaitEvent)          \
+    X(cuStreamAddCallback)        \
     X(cuEventCreate)              \
     X(cuEventDestroy_v2)          \
     X(cuEventRecord)              \
@@ -46,13 +48,23 @@
     X(cuMemFreeAsync)             \
     X(cuMemAllocHost_v2)          \
     X(cuMemFreeHost)              \
+    X(cuMemHostUnregister)        \
+    X(cuMemPoolDestroy)           \
     X(cuMemcpyAsync)              \
+    X(cuMemcpyPeerAsync)          \
+    X(cuMemsetD8Async)            \
+    X(cuMemsetD16Async)           \
+    X(cuMemsetD32Async)           \
+    X(cuPointerGetAttributes)     \
+    X(cuStreamIsCapturing)        \
+    X(cuStreamGetCaptureInfo_v2)  \
+    X(cuUserObjectCreate)         \
+    X(cuGraphRetainUserObject)    \
     X(cuMemcpy2DAsync_v2)         \
     X(cuMemcpy3DAsync_v2)         \
     X(cuMemsetD2D8Async)          \
     X(cuMemsetD2D16Async)         \
     X(cuMemsetD2D32Async)         \
-    X(cuPointerGetAttributes)     \
     X(cuLaunchKernel)             \
     X(cuLaunchKernelEx)           \
     X(cuKernelGetParamInfo)       \
@@ -114,6 +126,7 @@ typedef struct {
     PyObject_HEAD int ordinal;
     context_object *primary; /* retained by the first use that needs it, until the process ends */
     PyObject *cache;         /* a dict for Python: attributes, default streams and pool */
+    PyObject *resource;      /* what allocate() uses; NULL: the current pool */
 } device_object;
 
 typedef struct {
@@ -133,7 +146,7 @@ typedef struct {
     char owned, closed;
 } event_object;
 
-enum how_freed { NOT_FREED, FREED_ASYNC, FREED_SYNC, FREED_HOST, FREED_BY_RESOURCE };
+enum how_freed { NOT_FREED, FREED_ASYNC, FREED_SYNC, FREED_HOST, FREED_BY_RESOURCE, UNREGISTERED };
 enum accessible { BY_DEVICE = 1, BY_HOST = 2, IS_MANAGED = 4, IS_PINNED = 8, IS_READ_ONLY = 16 };
 
 typedef struct buffer_object {
@@ -146,6 +159,7 @@ typedef struct buffer_object {
     struct buffer_object *root; /* of a part: the buffer that owns the memory (owner keeps it); else NULL */
     stream_object *stream;      /* freed in its order; NULL: at once */
     int exports;                /* views that others hold: it cannot be closed while there are any */
+    int pending;                /* copies under way in other streams than its own (keep.c) */
     unsigned char how, flags, closed;
 } buffer_object;
 
@@ -293,6 +307,38 @@ HIDDEN event_object *event_create(context_object *c, unsigned flags);
 HIDDEN int event_record(event_object *e, stream_object *s);
 HIDDEN buffer_object *buffer_new(uint64_t pointer, size_t size, context_object *c, unsigned char flags);
 HIDDEN int buffer_usable(buffer_object *b); /* 1, or 0 with ClosedError */
+static inline buffer_object *whole_of(buffer_object *b) {
+    return b->root ? b->root : b;
+}
+HIDDEN PyObject *buffer_fill(PyObject *self, arguments a, Py_ssize_t n, PyObject *kwnames);
+HIDDEN PyObject *buffer_copy_to(PyObject *self, arguments a, Py_ssize_t n, PyObject *kwnames);
+HIDDEN PyObject *buffer_copy_from(PyObject *self, arguments a, Py_ssize_t n, PyObject *kwnames);
+HIDDEN PyObject *device_allocate(PyObject *self, arguments a, Py_ssize_t n, PyObject *kwnames);
+HIDDEN PyObject *device_get_resource(PyObject *self, void *closure);
+HIDDEN int device_set_resource(PyObject *self, PyObject *value, void *closure);
+
+/* ---- what asynchronous work still uses (keep.c) -------------------------------------------------------------------------- */
+
+/* One end of a copy: a buffer, or another object's memory that is held through the buffer protocol. */
+typedef struct {
+    uint64_t pointer;
+    size_t size;
+    buffer_object *buffer; /* a reference; NULL: `view` */
+    Py_buffer view;
+    PyObject *foreign; /* borrowed: what copy.py made the buffer of; its stream is where the data comes from */
+    char pageable;     /* memory of the host that the driver does not know */
+} memory_end;
+
+/* Keeps both ends until what the stream has now is done, or as long as the graph that it captures; takes them over in any case. */
+HIDDEN int keep_until_done(stream_object *s, memory_end *ends);
+HIDDEN void release_ends(memory_end *ends);
+HIDDEN void keep_wait(buffer_object *whole,
+                      stream_object *s); /* its copies end before what `s` gets next; s NULL: now */
+extern HIDDEN int things_kept;
+HIDDEN void keep_poll_slowly(void);
+static inline void keep_poll(void) { /* releases what is not used any more */
+    if (UNLIKELY(things_kept)) keep_poll_slowly();
+}
 
 /* ---- arrays (dtype.c, array.c and the files of each protocol) ----------------------------------------------------------- */
 
@@ -356,6 +402,13 @@ HIDDEN int current_ready(PyObject *module);
 HIDDEN int event_ready(PyObject *module);
 HIDDEN int buffer_ready(PyObject *module);
 HIDDEN int pool_ready(PyObject *module);
+HIDDEN int kernel_ready(PyObject *module);
+HIDDEN int config_ready(PyObject *module);
+HIDDEN int launch_ready(PyObject *module);
+HIDDEN int notify_ready(PyObject *module);
+HIDDEN int keep_ready(PyObject *module);
+HIDDEN int copy_ready(PyObject *module);
+HIDDEN int plug_ready(PyObject *module);
 HIDDEN int dtype_ready(PyObject *module);
 HIDDEN int array_ready(PyObject *module);
 HIDDEN int as_array_ready(PyObject *module);

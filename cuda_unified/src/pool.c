@@ -13,6 +13,7 @@ static PyObject *allocate(PyObject *self, arguments a, Py_ssize_t n, PyObject *k
     CUresult status = CUDA_SUCCESS;
     if (parse_arguments(&s, a, n, kwnames, out) || to_size(out[0], "size", &size)) return NULL;
     if (UNLIKELY(pool->closed)) return raise_closed(self);
+    keep_poll();
     stream_object *stream = to_stream(out[1], pool->context, "allocate");
     if (!stream) return NULL;
     if (LIKELY(size) && CALL(pool->context, is_default_stream(stream->handle), status,
@@ -36,6 +37,45 @@ failed:
     return NULL;
 }
 
+/* ---- what a device allocates from --------------------------------------------------------------------------------------- */
+
+/* The resource of a device, a reference: what was set, else its pool, which Python finds once. */
+PyObject *device_get_resource(PyObject *self, void *Py_UNUSED(closure)) {
+    static PyObject *key;
+    device_object *d = (device_object *)self;
+    if (d->resource) return Py_NewRef(d->resource);
+    if (!key && !(key = PyUnicode_InternFromString("pool"))) return NULL;
+    PyObject *pool = PyDict_GetItemWithError(d->cache, key);
+    if (LIKELY(pool != NULL)) return Py_NewRef(pool);
+    return PyErr_Occurred() ? NULL : PyObject_GetAttr(self, key);
+}
+
+int device_set_resource(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
+    device_object *d = (device_object *)self;
+    PyObject *module = PyImport_ImportModule("cuda_unified.resources");
+    PyObject *checked = module ? PyObject_CallMethod(module, "fit", "OO", self, value ? value : Py_None) : NULL;
+    Py_XDECREF(module);
+    if (!checked) return -1;
+    PyObject *before = d->resource;
+    d->resource = checked == Py_None ? NULL : Py_NewRef(checked);
+    Py_XDECREF(before);
+    Py_DECREF(checked);
+    return 0;
+}
+
+/* device.allocate(size, stream=None) */
+PyObject *device_allocate(PyObject *self, arguments a, Py_ssize_t n, PyObject *kwnames) {
+    static const signature s = {"allocate", 1, 2, {"size", "stream", NULL}};
+    PyObject *resource = device_get_resource(self, NULL), *out[MOST_PARAMETERS], *buffer = NULL;
+    if (!resource) return NULL;
+    if (LIKELY(IS_A(resource, Pool_type)))
+        buffer = allocate(resource, a, n, kwnames);
+    else if (!parse_arguments(&s, a, n, kwnames, out))
+        buffer = PyObject_CallMethod(resource, "allocate", "OO", out[0], out[1] ? out[1] : Py_None);
+    Py_DECREF(resource);
+    return buffer;
+}
+
 /* wrap_pool(class, handle, context, flags, owned) */
 static PyObject *wrap_pool(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *class, *context;
@@ -55,8 +95,24 @@ static PyObject *wrap_pool(PyObject *Py_UNUSED(module), PyObject *args) {
     return (PyObject *)pool;
 }
 
-static PyObject *mark_closed(PyObject *self, PyObject *Py_UNUSED(arg)) {
-    ((pool_object *)self)->closed = 1;
+/* What was allocated from it stays until it is freed. */
+static CUresult destroy(pool_object *pool) {
+    CUresult status = CUDA_SUCCESS;
+    pool->closed = 1;
+    if (!pool->owned || !may_free()) return status;
+    CALL_QUIETLY(pool->context, status, D.cuMemPoolDestroy(pool->handle));
+    return status;
+}
+
+static PyObject *pool_close(PyObject *self, PyObject *Py_UNUSED(arg)) {
+    pool_object *pool = (pool_object *)self;
+    if (pool->closed) Py_RETURN_NONE;
+    if (!pool->owned) {
+        PyErr_SetString(PyExc_ValueError, "a device's default or a borrowed pool is not closed through this object");
+        return NULL;
+    }
+    CUresult status = destroy(pool);
+    if (status) return fail(status, "cuMemPoolDestroy", NULL);
     Py_RETURN_NONE;
 }
 
@@ -68,6 +124,10 @@ static PyObject *address(PyObject *self, void *Py_UNUSED(closure)) {
 static void pool_dealloc(PyObject *self) {
     pool_object *pool = (pool_object *)self;
     if (pool->weakrefs) PyObject_ClearWeakRefs(self);
+    if (pool->owned && !pool->closed) {
+        CUresult status = destroy(pool);
+        if (status) warn_unraisable(status, "cuMemPoolDestroy", NULL);
+    }
     Py_XDECREF((PyObject *)pool->context);
     delete_object(self);
 }
@@ -75,7 +135,7 @@ static void pool_dealloc(PyObject *self) {
 static PyMethodDef methods[] = {
     {"allocate", FAST(allocate), METH_FASTCALL | METH_KEYWORDS,
      "Allocates `size` bytes that work of the stream may use from now on; returns a Buffer."},
-    {"_mark_closed", mark_closed, METH_NOARGS, NULL},
+    {"close", pool_close, METH_NOARGS, "Destroys the pool; what was allocated from it stays until it is freed."},
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef members[] = {

@@ -47,6 +47,7 @@ static PyObject *synchronize(PyObject *self, PyObject *Py_UNUSED(arg)) {
     if (!stream_usable(s) || CALL(s->context, is_default_stream(s->handle), status, D.cuStreamSynchronize(s->handle)))
         return NULL;
     if (UNLIKELY(status)) return fail(status, "cuStreamSynchronize", NULL);
+    keep_poll();
     Py_RETURN_NONE;
 }
 

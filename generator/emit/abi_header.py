@@ -248,7 +248,7 @@ def emit_symbols(library: ir.Library, info: LibraryInfo, since: Mapping[str, int
         w.line(f"{_string(info.name)}, {_string(info.title)},")
         w.line(", ".join(f"{PREFIX}{info.name}_{name}" for name in lists) + ",")
         w.line(f"{_string(info.override_env)},\n{_string(info.hint)},\n{_string(info.resolver)},")
-        w.line(f"{_string(info.stand_in)},")
+        w.line(f"{_string(info.stand_in)}, {_string(info.uses if info.stand_in else '')},")
         w.line(f"{PREFIX}{info.name}_symbols, {len(functions)}, {hex(abi(library))}u,")
     w.line("};\n\n#endif")
     return w.text()

@@ -1,9 +1,10 @@
 """`generated_exports.hpp` and `.cpp` of the CPU device: every symbol of the API, so that a client finds the whole library.
 
 Functions are written by hand under the symbol's name; the header declares them all, so a wrong signature does not compile.
-What nobody wrote is a weak definition that says "not supported".  A variant for per-thread default streams calls the plain
-function with the calling thread marked, and an old symbol of the same signature calls the one that replaced it.  Two tables
-complete the source: what the resolver answers from, and the names of the statuses.
+What nobody wrote is a weak definition that says "not supported"; a function that returns no status has none, and must be
+written.  A variant for per-thread default streams calls the plain function with the calling thread marked, and an old symbol
+of the same signature calls the one that replaced it.  Tables complete the source: what the resolver answers from, where the
+library has one, and the names of the statuses.
 """
 
 from __future__ import annotations
@@ -81,9 +82,11 @@ class _Emitter:
         if replacement:
             w.line(f"WEAK {self._prototype(function, function.symbol, True)} {{")
             body = f"return {replacement.symbol}({_arguments(function)});"
+        elif function.returns != self._info.status:
+            return
         else:
             w.line(f"WEAK {self._prototype(function, function.symbol)} {{")
-            body = f"return static_cast<{self._spell.type(function.returns)}>(cpu_device::kNotSupported);"
+            body = f"return static_cast<{self._spell.type(function.returns)}>(cpu_device::not_supported());"
         with w.indented():
             w.line(body)
         w.line("}")
@@ -97,19 +100,23 @@ class _Emitter:
         w.line("}")
 
     def _tables(self, w: Writer) -> None:
-        w.line("const Export kExports[] = {")
-        with w.indented():
-            rows = [f for f in self._functions if f.resolver_name]
-            for f in sorted(rows, key=lambda f: (f.resolver_name, f.resolver_version)):
-                own = f"address({f.per_thread})" if f.per_thread else "nullptr"
-                w.line(f'{{"{f.resolver_name}", {f.resolver_version}, address({f.symbol}), {own}}},')
-        w.line("};\nconst size_t kExportCount = sizeof kExports / sizeof *kExports;\n")
+        rows = [f for f in self._functions if f.resolver_name]
+        if rows:
+            self._resolver_table(w, rows)
         status = next(e for e in self._library.enums if e.name == self._info.status)
         w.line("const StatusName kStatusNames[] = {")
         with w.indented():
             for name, value in status.values:
                 w.line(f'{{{value}, "{name}"}},')
         w.line("};\nconst size_t kStatusNameCount = sizeof kStatusNames / sizeof *kStatusNames;\n")
+
+    def _resolver_table(self, w: Writer, rows: list[ir.Function]) -> None:
+        w.line("const Export kExports[] = {")
+        with w.indented():
+            for f in sorted(rows, key=lambda f: (f.resolver_name, f.resolver_version)):
+                own = f"address({f.per_thread})" if f.per_thread else "nullptr"
+                w.line(f'{{"{f.resolver_name}", {f.resolver_version}, address({f.symbol}), {own}}},')
+        w.line("};\nconst size_t kExportCount = sizeof kExports / sizeof *kExports;\n")
 
 
 def _arguments(function: ir.Function) -> str:

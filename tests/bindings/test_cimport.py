@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from generator import headers
+from tests.helpers.cpu_runtime import VENDORS
 from tests.helpers.fakes import compile_library, environment, run
 
 SETUP = """
@@ -246,11 +247,21 @@ def test_a_missing_library_is_a_status(outside: Path) -> None:
     check(outside, script, CUBIND_DRIVER_LIBRARY="/nowhere", CUBIND_RUNTIME_LIBRARY="/nowhere")
 
 
-def test_the_real_runtime(outside: Path) -> None:
-    import cubind
+def test_the_cpu_devices_runtime(outside: Path) -> None:
+    """It goes with the driver, whose module nobody has imported."""
+    script = """
+    import sys
+    import alone
+    assert "cubind.driver" not in sys.modules and "cubind.runtime" not in sys.modules
+    assert alone.runtime_version() == (0, 13050)
+    from cubind import _core
+    assert [one["how"] for one in _core._libraries() if one["name"] in ("driver", "runtime")] == ["cpu", "cpu"]
+    """
+    check(outside, script, CUBIND_DEVICE="cpu", CUBIND_DRIVER_LIBRARY="")
 
-    if not cubind.has("cudaRuntimeGetVersion"):
-        pytest.skip("libcudart is not installed (the package nvidia-cuda-runtime)")
+
+@pytest.mark.skipif(not VENDORS.exists(), reason="needs the package nvidia-cuda-runtime")
+def test_the_real_runtime(outside: Path) -> None:
     check(outside, """
     import alone
     from cubind import runtime

@@ -13,7 +13,15 @@ import cubind
 from cubind import runtime
 from tests.helpers.fakes import run
 
-if not cubind.has("cudaRuntimeGetVersion"):
+
+def vendors_is_found() -> bool:
+    """Opens NVIDIA's library; without the choice it would be the CPU device's where that is the driver."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUBIND_DEVICE", "gpu")
+        return cubind.has("cudaRuntimeGetVersion")
+
+
+if not vendors_is_found():
     pytest.skip("libcudart is not installed (the package nvidia-cuda-runtime)", allow_module_level=True)
 
 
@@ -61,6 +69,11 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "cudaIpcGetMemHandle": (4096,),
     "cudaImportExternalMemory": (runtime.cudaExternalMemoryHandleDesc(),),
 }
+
+
+def test_it_is_the_vendors_library() -> None:
+    found = next(one for one in cubind._core._libraries() if one["name"] == "runtime")
+    assert found["how"] != "cpu" and "_cpu" not in found["path"]
 
 
 def test_version() -> None:

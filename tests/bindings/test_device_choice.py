@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.cpu_runtime import LIBRARY as RUNTIME
+from tests.helpers.cpu_runtime import VENDORS
 from tests.helpers.fakes import PACKAGE, compile_library, environment, run
 
 CPU = PACKAGE / "_cpu" / "libcuda.so.1"
@@ -117,9 +120,77 @@ def test_the_report_of_another_driver_is_none(tmp_path: Path) -> None:
     assert run(script, LD_LIBRARY_PATH=driver(tmp_path)) == "None False\nNone\n"
 
 
-def test_the_runtime_library_is_never_replaced() -> None:
-    script = "import cubind; print(cubind.info().libraries['runtime'].how)"
-    assert run(script, CUBIND_DEVICE="cpu", CUBIND_RUNTIME_LIBRARY="/nowhere") == "None\n"
+FOUND = """
+import warnings
+warnings.simplefilter("always")
+with warnings.catch_warnings(record=True) as caught:
+    from cubind import runtime
+    try:
+        runtime.cudaRuntimeGetVersion()
+    except Exception as error:
+        print(type(error).__name__)
+import cubind
+for name in "runtime", "driver":
+    library = next((one for one in cubind._core._libraries() if one["name"] == name), {"how": None, "path": None})
+    print(library["how"], library["path"])
+print(*(warning.message for warning in caught))
+"""
+
+
+def found(**changes: str | Path) -> list[list[str]]:
+    """Where the runtime and the driver were found that a runtime call led to; the warnings."""
+    return [line.split() for line in run(FOUND, **changes).splitlines()]
+
+
+def test_the_runtime_goes_with_the_driver() -> None:
+    runtime, used, warning = found(CUBIND_DEVICE="auto")
+    assert runtime == ["cpu", str(RUNTIME)] and used == ["cpu", str(CPU)]
+    assert " ".join(warning).count("kernels run on the CPU device") == 1
+    runtime, used, warning = found(CUBIND_DEVICE="cpu")
+    assert runtime == ["cpu", str(RUNTIME)] and used == ["cpu", str(CPU)] and not warning
+
+
+@pytest.mark.skipif(not VENDORS.exists(), reason="needs the package nvidia-cuda-runtime")
+def test_with_a_gpu_the_runtime_is_the_vendors(tmp_path: Path) -> None:
+    for changes in ({"CUBIND_DEVICE": "auto"}, {"CUBIND_DEVICE": "gpu"}):
+        runtime, _, warning = found(LD_LIBRARY_PATH=driver(tmp_path), **changes)
+        assert runtime == ["wheel", str(VENDORS)] and not warning
+
+
+@pytest.mark.skipif(not VENDORS.exists(), reason="needs the package nvidia-cuda-runtime")
+def test_an_override_of_the_driver_decides_for_the_runtime_too(tmp_path: Path) -> None:
+    library = driver(tmp_path) / "libcuda.so.1"
+    runtime, used, _ = found(CUBIND_DEVICE="cpu", CUBIND_DRIVER_LIBRARY=library)
+    assert runtime == ["wheel", str(VENDORS)] and used == ["override", str(library)]
+    for own in (CPU, RUNTIME):
+        shutil.copy(own, tmp_path)
+    runtime, used, _ = found(CUBIND_DEVICE="auto", CUBIND_DRIVER_LIBRARY=tmp_path / CPU.name)
+    assert runtime == ["cpu", str(tmp_path / RUNTIME.name)] and used == ["override", str(tmp_path / CPU.name)]
+
+
+@pytest.mark.skipif(not VENDORS.exists(), reason="needs the package nvidia-cuda-runtime")
+def test_without_any_driver_the_vendors_runtime_says_what_it_is() -> None:
+    runtime, used, warning = found(CUBIND_DEVICE="auto", CUBIND_DRIVER_LIBRARY="/nowhere")
+    assert runtime == ["wheel", str(VENDORS)] and used == ["None", "None"] and not warning
+
+
+def test_an_override_of_the_runtime_wins() -> None:
+    error, runtime, used, _ = found(CUBIND_DEVICE="cpu", CUBIND_RUNTIME_LIBRARY="/nowhere")
+    assert error == ["LibraryNotFoundError"] and runtime == used == ["None", "None"]
+    runtime, used, _ = found(CUBIND_DEVICE="gpu", CUBIND_RUNTIME_LIBRARY=RUNTIME)
+    assert runtime == ["override", str(RUNTIME)] and used == ["None", "None"]
+
+
+def test_a_device_that_does_not_exist_is_refused_by_the_runtime_too() -> None:
+    error, runtime, *_ = found(CUBIND_DEVICE="tpu")
+    assert error == ["LibraryNotFoundError"] and runtime == ["None", "None"]
+
+
+def test_a_vendors_driver_without_a_device_is_not_what_our_runtime_uses(tmp_path: Path) -> None:
+    """Both have the same name, and the vendor's is in the process first."""
+    script = "from cubind import runtime; print(runtime.cudaGetDeviceCount(), runtime.cudaGetDeviceProperties(0).name)"
+    printed = run(script, CUBIND_DEVICE="auto", LD_LIBRARY_PATH=driver(tmp_path, 100, 0))
+    assert printed == "1 CPU device\n"
 
 
 def test_nvrtc_lives_with_it() -> None:

@@ -81,9 +81,24 @@ def test_what_an_error_tells(driver: ModuleType) -> None:
     assert error.name == "CUDA_ERROR_INVALID_DEVICE"
     assert error.function == "cuInit"
     assert error.description == "that device is not there"
-    assert str(error) == "cuInit: CUDA_ERROR_INVALID_DEVICE (101): that device is not there"
+    text = "cuInit: CUDA_ERROR_INVALID_DEVICE (101): that device is not there"
+    assert str(error) == f"{text}\nhint: {error.hint}"
+    assert "counted from 0" in error.hint
+    assert error.arguments is None and error.log is None
     assert error.args == (error.code, "cuInit")
     assert type(error).__name__ == "InvalidDeviceError"
+
+
+def test_a_layer_above_says_more(driver: ModuleType) -> None:
+    error = cubind.error_from_status(driver.CUresult(218), "cuModuleLoadData", "size=7", "line 3: what is this?")
+    assert type(error).__name__ == "InvalidPtxError"
+    assert str(error).splitlines()[0].startswith("cuModuleLoadData(size=7): CUDA_ERROR_INVALID_PTX (218)")
+    assert str(error).splitlines()[1:] == ["line 3: what is this?", f"hint: {error.hint}"]
+    again = copy.copy(error)
+    assert (str(again), again.arguments, again.log) == (str(error), error.arguments, error.log)
+    error.hint = "ask for less"
+    assert error.hint == pickle.loads(pickle.dumps(error)).hint == "ask for less"
+    assert str(error).splitlines()[-1] == "hint: ask for less"
 
 
 def test_the_library_is_asked_for_a_text_only_when_it_is_wanted(driver: ModuleType, fake: Fake) -> None:

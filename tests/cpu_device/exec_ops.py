@@ -47,9 +47,15 @@ def program(ops: list[tuple[str, str, list[str]]], count: int) -> str:
 class Runner:
     """Loads all instructions of a test at once."""
 
-    def __init__(self, machine: Machine, ops: list[tuple[str, str, list[str]]], rows: list[tuple[int, ...]]) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        ops: list[tuple[str, str, list[str]]],
+        rows: list[tuple[int, ...]],
+        target: str = "sm_90",
+    ) -> None:
         self.machine, self.ops, self.rows = machine, ops, rows
-        self.module = machine.load(program(ops, len(rows)), cc=90)
+        self.module = machine.load(program(ops, len(rows)).replace("sm_90", target), cc=121)
 
     def results(self, k: int, rows: list[tuple[int, ...]] | None = None) -> list[int]:
         _, to, types = self.ops[k]

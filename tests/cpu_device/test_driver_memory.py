@@ -289,3 +289,32 @@ def test_pools() -> None:
     assert d.cuDeviceGetMemPool(0) == default
     assert name(d.cuMemPoolDestroy, own) == name(d.cuMemPoolDestroy, default) == name(used, 5) == "CUDA_ERROR_INVALID_VALUE"
     """)
+
+
+def test_who_may_use_memory_is_what_was_opened() -> None:
+    on_cpu(
+        """
+        other = d.cuDevicePrimaryCtxRetain(1)
+        d.cuCtxPushCurrent(other)
+        stream = d.cuStreamCreate(1)
+        pooled, plain = d.cuMemAllocAsync(64, stream), d.cuMemAlloc(64)
+        managed, pinned = d.cuMemAllocManaged(64, 1), d.cuMemAllocHost(64)
+        d.cuStreamSynchronize(stream)
+        ask = lambda p: d.cuPointerGetAttribute(d.CUpointer_attribute.CU_POINTER_ATTRIBUTE_ACCESS_FLAGS, p)
+        assert [int(ask(p)) for p in (pooled, plain, managed, pinned)] == [3, 3, 3, 3]
+        d.cuCtxPopCurrent()
+        assert [int(ask(p)) for p in (pooled, plain, managed, pinned)] == [0, 0, 3, 3]
+        pool = d.cuDeviceGetMemPool(1)
+        here, there = (d.CUmemLocation(type=d.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE, id=i) for i in (0, 1))
+        assert [int(d.cuMemPoolGetAccess(pool, place)) for place in (here, there)] == [0, 3]
+        for flags in (3, 1, 0, 3):
+            d.cuMemPoolSetAccess(pool, [d.CUmemAccessDesc(location=here, flags=flags)], 1)
+            assert int(d.cuMemPoolGetAccess(pool, here)) == int(ask(pooled)) == flags
+        assert int(ask(plain)) == 0
+        d.cuCtxEnablePeerAccess(other, 0)
+        assert int(ask(plain)) == 3
+        d.cuCtxDisablePeerAccess(other)
+        assert int(ask(plain)) == 0
+        """,
+        CPU_DEVICE_COUNT="2",
+    )

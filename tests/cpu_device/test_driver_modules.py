@@ -280,7 +280,7 @@ def test_a_fault_stays() -> None:
     assert cpu.last_report() == "" and cpu.in_use()
     s, p = d.cuStreamCreate(1), d.cuMemAlloc(400)
     launch("fill", p, 1, 104, block=128, stream=s)
-    launch("fill", p, 9, 1, stream=s)                 # not done any more
+    name(lambda: launch("fill", p, 9, 1, stream=s))   # not done any more
     bad = "CUDA_ERROR_ILLEGAL_ADDRESS"
     assert name(d.cuStreamSynchronize, s) == bad
     for call in (d.cuCtxSynchronize, lambda: d.cuMemAlloc(4), lambda: d.cuStreamQuery(s), lambda: launch("small"), lambda: words(p, 1),

@@ -12,7 +12,8 @@ FULL = 0xFFFFFFFF
 
 def kernel(body, declarations=""):
     """out[i] = %d of thread i, with %v = in[i], %i = lane, %m = mask parameter."""
-    return f"""{HEAD}
+    head = HEAD.replace("sm_80", "sm_90") if "elect" in body else HEAD
+    return f"""{head}
 .visible .entry k(.param .u64 src, .param .u64 dst, .param .u32 mask) {{
 .reg .b64 %s, %o, %off; .reg .b32 %i, %d, %v, %m, %x<8>; .reg .pred %p<8>; {declarations}
 ld.param.u64 %s, [src]; ld.param.u64 %o, [dst]; ld.param.u32 %m, [mask]; mov.u32 %i, %tid.x;
@@ -25,7 +26,7 @@ def run(body, values=None, mask=FULL, threads=32, declarations="", **options):
     m = machine()
     values = values or list(range(threads))
     source, target = m.buffer(struct.pack(f"<{threads}I", *values)), m.buffer(bytes(4 * threads))
-    m.load(kernel(body, declarations)).run("k", 1, threads, source, target, mask, **options)
+    m.load(kernel(body, declarations), cc=90).run("k", 1, threads, source, target, mask, **options)
     return list(struct.unpack(f"<{threads}I", m.read(target, 4 * threads)))
 
 
@@ -85,6 +86,30 @@ def test_votes_among_members(mask):
     assert got == [sum(1 << j for j in lanes if values[j] == values[i]) if i in lanes else 0 for i in range(32)]
     got = run(inside + "match.all.sync.b32 %d|%p2, %v, %m; OUT:", [5] * 32, mask)
     assert got == [mask if i in lanes else 0 for i in range(32)]
+
+
+def test_tiles_of_a_warp_come_together():
+    """Lanes that execute one instruction with masks of their own: each tile of 8 by itself."""
+    values = [(i * 11 + 5) % 7 for i in range(32)]
+    tiles = [range(i & ~7, (i & ~7) + 8) for i in range(32)]
+    odd = [sum((values[j] & 1) << j for j in tile) for tile in tiles]
+    own = "shr.u32 %x0, %i, 3; shl.b32 %x0, %x0, 3; shl.b32 %x1, 255, %x0; and.b32 %x0, %v, 1; setp.eq.u32 %p1, %x0, 1;"
+    predicate = "mov.u32 %d, 0; @%p2 mov.u32 %d, 1;"
+    expected = {
+        "vote.sync.ballot.b32 %d, %p1, %x1;": odd,
+        f"vote.sync.all.pred %p2, %p1, %x1; {predicate}": [
+            int(o == sum(1 << j for j in t)) for o, t in zip(odd, tiles)
+        ],
+        "redux.sync.add.u32 %d, %v, %x1;": [sum(values[j] for j in tile) for tile in tiles],
+        "redux.sync.max.s32 %d, %v, %x1;": [max(values[j] for j in tile) for tile in tiles],
+        "match.any.sync.b32 %d, %v, %x1;": [
+            sum(1 << j for j in t if values[j] == values[i]) for i, t in enumerate(tiles)
+        ],
+        "elect.sync %d|%p2, %x1; @%p2 add.u32 %d, %d, 100;": [t[0] + 100 * (i == t[0]) for i, t in enumerate(tiles)],
+        f"match.all.sync.b32 _|%p2, %v, %x1; {predicate}": [0] * 32,
+    }
+    for body, want in expected.items():
+        assert run(own + body, values) == want, body
 
 
 def test_divergent_lanes_meet():

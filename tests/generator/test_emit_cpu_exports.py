@@ -53,7 +53,7 @@ def body(symbol: str) -> str:
 
 def test_what_nobody_wrote_is_weak_and_not_supported() -> None:
     assert "WEAK toyStatus toyCopy(void *, int) {" in SOURCE
-    assert body("toyCopy") == "return static_cast<toyStatus>(cpu_device::kNotSupported);"
+    assert body("toyCopy") == "return static_cast<toyStatus>(cpu_device::not_supported());"
 
 
 def test_a_variant_marks_the_thread_and_calls_the_plain_function() -> None:
@@ -63,7 +63,7 @@ def test_a_variant_marks_the_thread_and_calls_the_plain_function() -> None:
 
 def test_an_old_symbol_of_the_same_signature_calls_the_new_one() -> None:
     assert body("toyOpen") == "return toyOpen_v2(a0);"
-    assert "kNotSupported" in body("toyRead")  # another signature
+    assert "not_supported" in body("toyRead")  # another signature
 
 
 def test_a_type_that_no_header_declares_any_more() -> None:

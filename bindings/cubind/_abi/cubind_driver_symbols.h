@@ -544,7 +544,7 @@ static const cu_library_spec cubind_driver_spec = {
     "CUBIND_DRIVER_LIBRARY",
     "libcuda.so.1 comes with NVIDIA's display driver, not with a Python package: install the driver, or run where there is a GPU",
     "cuGetProcAddress_v2",
-    "_cpu/libcuda.so.1",
+    "_cpu/libcuda.so.1", NULL,
     cubind_driver_symbols, 528, 0xd0136a24u,
 };
 

@@ -45,7 +45,7 @@ static const cu_library_spec cubind_nvrtc_spec = {
     "CUBIND_NVRTC_LIBRARY",
     "install the package nvidia-cuda-nvrtc",
     NULL,
-    NULL,
+    NULL, NULL,
     cubind_nvrtc_symbols, 29, 0xa0db6db9u,
 };
 

@@ -383,7 +383,7 @@ static const cu_library_spec cubind_runtime_spec = {
     "CUBIND_RUNTIME_LIBRARY",
     "install the package nvidia-cuda-runtime",
     NULL,
-    NULL,
+    "_cpu/libcudart.so.13", "driver",
     cubind_runtime_symbols, 367, 0x3529d695u,
 };
 

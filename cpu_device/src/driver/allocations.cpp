@@ -27,11 +27,11 @@ CUresult allocate(CUdeviceptr *out, size_t size, MemoryKind kind, Context &conte
 extern "C" {
 
 CUresult cuMemAlloc_v2(CUdeviceptr *out, size_t size) {
-    return in_context([&](Context &context) { return allocate(out, size, MemoryKind::device, context); });
+    return in_context_unnoticed([&](Context &context) { return allocate(out, size, MemoryKind::device, context); });
 }
 
 CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_t height, unsigned element) {
-    return in_context([&](Context &context) {
+    return in_context_unnoticed([&](Context &context) {
         size_t row = 0, size = 0;
         if (!out || !pitch || !width || !height || (element != 4 && element != 8 && element != 16))
             return CUDA_ERROR_INVALID_VALUE;
@@ -45,7 +45,7 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *out, size_t *pitch, size_t width, size_
 }
 
 CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned flags) {
-    return in_context([&](Context &context) {
+    return in_context_unnoticed([&](Context &context) {
         if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST) return CUDA_ERROR_INVALID_VALUE;
         return allocate(out, size, MemoryKind::managed, context);
     });
@@ -53,7 +53,7 @@ CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned flags) {
 
 // Work that was submitted may use the memory: it is waited for, as on a GPU.
 CUresult cuMemFree_v2(CUdeviceptr address) {
-    return in_context([&](Context &context) {
+    return in_context_unnoticed([&](Context &context) {
         if (!address) return CUDA_SUCCESS;
         const Allocation *found = memory().find(address, 1);
         const bool ours = found && found->base == address &&
@@ -80,24 +80,6 @@ CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *size, CUdeviceptr ad
         if (base) *base = found->base;
         if (size) *size = found->size;
         return CUDA_SUCCESS;
-    });
-}
-
-// Managed memory lies where both sides see it: advice and prefetching have nothing to do.
-CUresult cuMemAdvise_v2(CUdeviceptr address, size_t size, CUmem_advise advice, CUmemLocation) {
-    return in_context([&](Context &) {
-        const Allocation *found = memory().find(address, size);
-        const int number = static_cast<int>(advice);
-        const bool valid = found && found->kind == MemoryKind::managed && size &&
-                           number >= CU_MEM_ADVISE_SET_READ_MOSTLY && number <= CU_MEM_ADVISE_UNSET_ACCESSED_BY;
-        return valid ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-    });
-}
-
-CUresult cuMemPrefetchAsync_v2(CUdeviceptr address, size_t size, CUmemLocation, unsigned flags, CUstream handle) {
-    return in_stream(handle, [&](Stream &) {
-        const Allocation *found = memory().find(address, size);
-        return found && found->kind == MemoryKind::managed && size && !flags ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     });
 }
 }

@@ -3,6 +3,7 @@
 // Pageable memory of the host: when an asynchronous function returns, it has been read already, or written already.
 // https://docs.nvidia.com/cuda/cuda-driver-api/api-sync-behavior.html
 #include "call.hpp"
+#include "capture.hpp"
 #include "copy.hpp"
 
 #include <cstring>
@@ -87,8 +88,42 @@ bool stage(Job &job, const uint8_t *from) {
 
 } // namespace
 
+CUresult check_copy(const CopyWork &work) {
+    const Extent &e = work.extent;
+    Span to, from;
+    uint64_t to_first = 0, from_first = 0;
+    size_t to_size = 0, from_size = 0;
+    if (!e.width || !e.height || !e.depth) return CUDA_SUCCESS;
+    return range(work.to, e, to_first, to_size) && range(work.from, e, from_first, from_size) &&
+                   find_span(to_first, to_size, work.to.side, to, true) &&
+                   find_span(from_first, from_size, work.from.side, from, true)
+               ? CUDA_SUCCESS
+               : CUDA_ERROR_INVALID_VALUE;
+}
+
+void run_copy(const CopyWork &work, Context &context) {
+    Job job;
+    job.to = work.to;
+    job.from = work.from;
+    job.extent = work.extent;
+    if (!work.extent.width || !work.extent.height || !work.extent.depth) return;
+    if (!range(work.to, work.extent, job.to_first, job.to_size)) return;
+    if (!range(work.from, work.extent, job.from_first, job.from_size)) return;
+    perform(job, context);
+    if (job.status == CUDA_SUCCESS) return;
+    Fault fault;
+    fault.what = "a copy's memory of the host cannot be read or written";
+    fault.address = work.from.address;
+    context.fail(Status::illegal_address, fault);
+}
+
 CUresult copy_box(Stream &stream, const Box &to_box, const Box &from_box, const Extent &extent, Wait wait) {
     if (!extent.width || !extent.height || !extent.depth) return CUDA_SUCCESS;
+    if (stream.capturing) {
+        const CopyWork work{to_box, from_box, extent};
+        const CUresult status = wait == Wait::never ? check_copy(work) : refuse_capture(stream);
+        return status == CUDA_SUCCESS ? capture(stream, work) : status;
+    }
     auto job = std::make_shared<Job>();
     job->to = to_box;
     job->from = from_box;

@@ -25,6 +25,17 @@ template <class Body> CUresult call(Body &&body) noexcept {
     return guarded([&]() -> CUresult { return initialized() ? body() : CUDA_ERROR_NOT_INITIALIZED; });
 }
 
+// Stream capture (capture.cpp).
+extern std::atomic<int> captures; // under way, in all threads
+// What a function may do in a stream that is being captured: nothing, become a node, or what it likes (a question).
+enum class Capturing { refused, recorded, ignored };
+CUresult check_capture(Stream &stream, Capturing how);
+// Whether the captures under way forbid this thread a call that they would not notice; those that do are invalidated.
+CUresult check_unsafe();
+inline CUresult check_unnoticed() {
+    return captures.load(std::memory_order_acquire) ? check_unsafe() : CUDA_SUCCESS;
+}
+
 // Whether a context can be worked with; an error in one of its kernels stays until it ends.
 inline CUresult usable(const Context *context) {
     if (!context) return CUDA_ERROR_INVALID_CONTEXT;
@@ -42,12 +53,22 @@ template <class Body> CUresult in_context(Body &&body) noexcept {
     });
 }
 
+// body(Context &) of a function that a capture does not notice.
+template <class Body> CUresult in_context_unnoticed(Body &&body) noexcept {
+    return in_context([&](Context &context) -> CUresult {
+        const CUresult status = check_unnoticed();
+        return status == CUDA_SUCCESS ? body(context) : status;
+    });
+}
+
 // body(Stream &) with a stream of a usable context.
-template <class Body> CUresult in_stream(CUstream handle, Body &&body) noexcept {
+template <Capturing how = Capturing::refused, class Body> CUresult in_stream(CUstream handle, Body &&body) noexcept {
     return in_context([&](Context &current) -> CUresult {
         const std::shared_ptr<Stream> stream = stream_of(handle, current);
         if (!stream) return CUDA_ERROR_INVALID_HANDLE;
-        const CUresult status = usable(&stream->context);
+        CUresult status = usable(&stream->context);
+        if (how != Capturing::ignored && status == CUDA_SUCCESS && captures.load(std::memory_order_acquire))
+            status = check_capture(*stream, how);
         return status == CUDA_SUCCESS ? body(*stream) : status;
     });
 }

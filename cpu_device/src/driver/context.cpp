@@ -1,6 +1,7 @@
 // The life of a context, its streams, and which context a thread uses.
 #include "context.hpp"
 
+#include "capture.hpp"
 #include "export_tables.hpp"
 #include "ledger.hpp"
 #include "report.hpp"
@@ -54,6 +55,7 @@ void Context::end() {
         legacy_.reset();
     }
     for (const auto &stream : streams) {
+        abandon_capture(*stream);
         if (stream->handle) remove_handle(HandleKind::stream, stream->handle);
         stream->close();
     }
@@ -143,6 +145,11 @@ void Context::disown(const Object &object) {
 bool Context::enable_peer(uint64_t context, bool on) {
     std::lock_guard<std::mutex> guard(lock_);
     return on ? peers_.insert(context).second : peers_.erase(context) > 0;
+}
+
+bool Context::is_peer(uint64_t context) {
+    std::lock_guard<std::mutex> guard(lock_);
+    return peers_.count(context) > 0;
 }
 
 std::shared_ptr<Context> current_context() {

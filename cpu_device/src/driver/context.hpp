@@ -41,6 +41,7 @@ class Context : public Object, public std::enable_shared_from_this<Context> {
     void own(std::shared_ptr<Object> object); // modules and events: gone with the context
     void disown(const Object &object);
     bool enable_peer(uint64_t context, bool on); // false where it was so already
+    bool is_peer(uint64_t context);              // whether its memory may be used here
 
     const int device;
     const bool primary;

@@ -1,5 +1,6 @@
 // The functions about contexts: primary, created, current.
 #include "call.hpp"
+#include "capture.hpp"
 
 using namespace cpu_device;
 
@@ -220,6 +221,8 @@ CUresult cuCtxSetFlags(unsigned flags) {
 
 CUresult cuCtxSynchronize() {
     return in_context([](Context &context) {
+        const CUresult status = check_context(context);
+        if (status != CUDA_SUCCESS) return status;
         context.synchronize();
         return context.fault();
     });
@@ -228,6 +231,8 @@ CUresult cuCtxSynchronize() {
 CUresult cuCtxSynchronize_v2(CUcontext handle) {
     if (in_stream_work()) return CUDA_ERROR_NOT_PERMITTED;
     return with_context(handle, [](Context &context) {
+        const CUresult status = check_context(context);
+        if (status != CUDA_SUCCESS) return status;
         context.synchronize();
         return context.fault();
     });

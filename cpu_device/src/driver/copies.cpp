@@ -7,7 +7,7 @@ using namespace cpu_device;
 namespace {
 
 CUresult copy(CUstream handle, uint64_t to, Side to_side, uint64_t from, Side from_side, size_t size, Wait wait) {
-    return in_stream(handle, [&](Stream &stream) {
+    return in_stream<Capturing::recorded>(handle, [&](Stream &stream) {
         Box out, in;
         out.address = to;
         out.side = to_side;
@@ -47,7 +47,7 @@ CUresult side_of(CUmemorytype type, const void *host, CUdeviceptr device, Box &b
 }
 
 CUresult copy_2d(CUstream handle, const CUDA_MEMCPY2D *p, Wait wait) {
-    return in_stream(handle, [&](Stream &stream) {
+    return in_stream<Capturing::recorded>(handle, [&](Stream &stream) {
         Box to, from;
         if (!p) return CUDA_ERROR_INVALID_VALUE;
         CUresult status = side_of(p->srcMemoryType, p->srcHost, p->srcDevice, from);
@@ -63,24 +63,29 @@ CUresult copy_2d(CUstream handle, const CUDA_MEMCPY2D *p, Wait wait) {
     });
 }
 
+template <class Params> CUresult read_3d(const Params &p, CopyWork &work) {
+    if (p.srcLOD || p.dstLOD) return CUDA_ERROR_INVALID_VALUE;
+    CUresult status = side_of(p.srcMemoryType, p.srcHost, p.srcDevice, work.from);
+    if (status == CUDA_SUCCESS) status = side_of(p.dstMemoryType, p.dstHost, p.dstDevice, work.to);
+    work.from.x = p.srcXInBytes;
+    work.from.y = p.srcY;
+    work.from.z = p.srcZ;
+    work.from.pitch = p.srcPitch ? p.srcPitch : p.WidthInBytes;
+    work.from.height = p.srcHeight ? p.srcHeight : p.Height;
+    work.to.x = p.dstXInBytes;
+    work.to.y = p.dstY;
+    work.to.z = p.dstZ;
+    work.to.pitch = p.dstPitch ? p.dstPitch : p.WidthInBytes;
+    work.to.height = p.dstHeight ? p.dstHeight : p.Height;
+    work.extent = {p.WidthInBytes, p.Height, p.Depth};
+    return status;
+}
+
 template <class Params> CUresult copy_3d(CUstream handle, const Params *p, Wait wait) {
-    return in_stream(handle, [&](Stream &stream) {
-        Box to, from;
-        if (!p || p->srcLOD || p->dstLOD) return CUDA_ERROR_INVALID_VALUE;
-        CUresult status = side_of(p->srcMemoryType, p->srcHost, p->srcDevice, from);
-        if (status == CUDA_SUCCESS) status = side_of(p->dstMemoryType, p->dstHost, p->dstDevice, to);
-        if (status != CUDA_SUCCESS) return status;
-        from.x = p->srcXInBytes;
-        from.y = p->srcY;
-        from.z = p->srcZ;
-        from.pitch = p->srcPitch ? p->srcPitch : p->WidthInBytes;
-        from.height = p->srcHeight ? p->srcHeight : p->Height;
-        to.x = p->dstXInBytes;
-        to.y = p->dstY;
-        to.z = p->dstZ;
-        to.pitch = p->dstPitch ? p->dstPitch : p->WidthInBytes;
-        to.height = p->dstHeight ? p->dstHeight : p->Height;
-        return copy_box(stream, to, from, {p->WidthInBytes, p->Height, p->Depth}, wait);
+    return in_stream<Capturing::recorded>(handle, [&](Stream &stream) {
+        CopyWork work;
+        const CUresult status = p ? read_3d(*p, work) : CUDA_ERROR_INVALID_VALUE;
+        return status == CUDA_SUCCESS ? copy_box(stream, work.to, work.from, work.extent, wait) : status;
     });
 }
 
@@ -90,7 +95,49 @@ CUresult copy_3d_peer(CUstream handle, const CUDA_MEMCPY3D_PEER *p, Wait wait) {
     return copy_3d(handle, p, wait);
 }
 
+CUmemorytype type_of(const Box &box) {
+    return box.side == Side::host     ? CU_MEMORYTYPE_HOST
+           : box.side == Side::device ? CU_MEMORYTYPE_DEVICE
+                                      : CU_MEMORYTYPE_UNIFIED;
+}
+
 } // namespace
+
+namespace cpu_device {
+
+CUresult read_copy(const CUDA_MEMCPY3D &params, CopyWork &work) {
+    return read_3d(params, work);
+}
+
+CUDA_MEMCPY3D described(const CopyWork &work) {
+    CUDA_MEMCPY3D p{};
+    p.srcXInBytes = work.from.x;
+    p.srcY = work.from.y;
+    p.srcZ = work.from.z;
+    p.srcMemoryType = type_of(work.from);
+    if (work.from.side == Side::host)
+        p.srcHost = reinterpret_cast<const void *>(work.from.address);
+    else
+        p.srcDevice = work.from.address;
+    p.srcPitch = work.from.pitch;
+    p.srcHeight = work.from.height;
+    p.dstXInBytes = work.to.x;
+    p.dstY = work.to.y;
+    p.dstZ = work.to.z;
+    p.dstMemoryType = type_of(work.to);
+    if (work.to.side == Side::host)
+        p.dstHost = reinterpret_cast<void *>(work.to.address);
+    else
+        p.dstDevice = work.to.address;
+    p.dstPitch = work.to.pitch;
+    p.dstHeight = work.to.height;
+    p.WidthInBytes = work.extent.width;
+    p.Height = work.extent.height;
+    p.Depth = work.extent.depth;
+    return p;
+}
+
+} // namespace cpu_device
 
 extern "C" {
 

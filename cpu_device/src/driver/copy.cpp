@@ -49,8 +49,9 @@ bool host_can_read(const void *at, size_t size) {
     return refused || (copy_safely(&byte, first, 1) && copy_safely(&byte, first + size - 1, 1));
 }
 
-bool find_span(uint64_t address, size_t size, Side side, Span &span) {
+bool find_span(uint64_t address, size_t size, Side side, Span &span, bool reserved) {
     const Allocation *found = memory().find(address, size);
+    if (!found && reserved) found = memory().reserved(address, size);
     if (found) {
         span.host = found->host + (address - found->base);
         span.kind = found->kind;

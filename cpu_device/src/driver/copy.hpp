@@ -24,7 +24,8 @@ struct Span {
 enum class Side { any, device, host };
 
 // False where the address is no memory of that side: outside every allocation, or a device's where the host's is asked for.
-bool find_span(uint64_t address, size_t size, Side side, Span &span);
+// `reserved`: memory that a graph will allocate counts.
+bool find_span(uint64_t address, size_t size, Side side, Span &span, bool reserved = false);
 
 // A box of rows in memory.
 struct Box {
@@ -40,6 +41,17 @@ struct Extent {
 class Stream;
 
 enum class Wait { never, always, host }; // for the copy to be done; host: where the host's own memory takes part
+
+struct CopyWork {
+    Box to, from;
+    Extent extent;
+};
+
+class Context;
+CUresult read_copy(const CUDA_MEMCPY3D &params, CopyWork &work);
+CUDA_MEMCPY3D described(const CopyWork &work);
+CUresult check_copy(const CopyWork &work); // whether a graph's node can do it
+void run_copy(const CopyWork &work, Context &context);
 
 // A copy in stream order.  Both addresses are checked now and again when the stream comes to it.
 CUresult copy_box(Stream &stream, const Box &to, const Box &from, const Extent &extent, Wait wait);

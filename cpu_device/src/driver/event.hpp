@@ -1,7 +1,9 @@
 // An event: the moment at which it was last recorded, and the time then.
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -13,6 +15,7 @@ namespace cpu_device {
 
 class Stream;
 class Context;
+struct EventCapture;
 
 class Event : public Object {
   public:
@@ -21,6 +24,8 @@ class Event : public Object {
 
     Event(Context &context, unsigned flags);
     void record(Stream &stream);
+    // A recording by a graph that is being launched: the moment that it will have passed, and what makes it pass.
+    std::function<void()> begin_record(Stream &stream);
     Moment moment() const; // passed where it was never recorded
     bool recorded() const;
     Clock::time_point time() const; // when the moment has passed
@@ -28,6 +33,9 @@ class Event : public Object {
 
     const std::shared_ptr<Context> owner;
     const unsigned flags;
+    // What it stands for where it was last recorded in a capture; the lock of captures is held.
+    std::shared_ptr<EventCapture> capture;
+    std::atomic<bool> captured{false};
 
   private:
     mutable std::mutex lock_;

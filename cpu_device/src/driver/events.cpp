@@ -1,5 +1,6 @@
 // Events and the functions about them.
 #include "call.hpp"
+#include "capture.hpp"
 #include "event.hpp"
 
 namespace cpu_device {
@@ -13,6 +14,21 @@ void Event::record(Stream &stream) {
     moment_ = moment;
     time_ = std::move(time);
     stream_ = stream.weak_from_this();
+}
+
+std::function<void()> Event::begin_record(Stream &stream) {
+    auto time = std::make_shared<Clock::time_point>();
+    auto timeline = std::make_shared<Timeline>();
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        moment_ = Moment{timeline, 1};
+        time_ = time;
+        stream_ = stream.weak_from_this();
+    }
+    return [time, timeline] {
+        *time = Clock::now();
+        timeline->advance(1);
+    };
 }
 
 Moment Event::moment() const {
@@ -55,10 +71,13 @@ template <class Body> CUresult on_event(CUevent handle, Body &&body) {
 }
 
 CUresult record(CUevent handle, CUstream stream_handle, unsigned flags) {
-    return in_stream(stream_handle, [&](Stream &stream) {
+    return in_stream<Capturing::recorded>(stream_handle, [&](Stream &stream) {
         const std::shared_ptr<Event> event = lookup<Event>(handle);
         if (!event || event->owner.get() != &stream.context) return CUDA_ERROR_INVALID_HANDLE;
         if (flags & ~static_cast<unsigned>(CU_EVENT_RECORD_EXTERNAL)) return CUDA_ERROR_INVALID_VALUE;
+        if (stream.capturing) return capture_record(stream, event, flags & CU_EVENT_RECORD_EXTERNAL);
+        if (flags) return CUDA_ERROR_INVALID_VALUE; // of a capture only
+        forget_capture(*event);
         event->record(stream);
         return CUDA_SUCCESS;
     });
@@ -68,6 +87,7 @@ CUresult elapsed(float *milliseconds, CUevent start, CUevent end) {
     return on_event(start, [&](Event &first) {
         return on_event(end, [&](Event &last) {
             if (!milliseconds) return CUDA_ERROR_INVALID_VALUE;
+            if (first.captured || last.captured) return refuse_captured(first.captured ? first : last);
             if (!first.timed() || !last.timed() || !first.recorded() || !last.recorded())
                 return CUDA_ERROR_INVALID_HANDLE;
             if (!first.moment().passed() || !last.moment().passed()) return CUDA_ERROR_NOT_READY;
@@ -112,12 +132,17 @@ CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream, unsigned flags)
 }
 
 CUresult cuEventQuery(CUevent handle) {
-    return on_event(handle,
-                    [](Event &event) { return event.moment().passed() ? event.owner->fault() : CUDA_ERROR_NOT_READY; });
+    return on_event(handle, [](Event &event) {
+        const CUresult status = event.captured ? refuse_captured(event) : check_unnoticed();
+        if (status != CUDA_SUCCESS) return status;
+        return event.moment().passed() ? event.owner->fault() : CUDA_ERROR_NOT_READY;
+    });
 }
 
 CUresult cuEventSynchronize(CUevent handle) {
     return on_event(handle, [](Event &event) {
+        const CUresult status = event.captured ? refuse_captured(event) : check_unnoticed();
+        if (status != CUDA_SUCCESS) return status;
         const Moment moment = event.moment();
         if (const std::shared_ptr<Stream> stream = event.stream())
             stream->finish(moment);

@@ -7,7 +7,10 @@
 
 namespace cpu_device {
 
-constexpr int kNotSupported = 801; // CUDA_ERROR_NOT_SUPPORTED
+// What a function that nobody wrote answers: CUDA_ERROR_NOT_SUPPORTED.
+constexpr int not_supported() {
+    return 801;
+}
 
 // While one lives, this thread's default stream is its own one (symbols with _ptds and _ptsz).
 class PerThreadStream {

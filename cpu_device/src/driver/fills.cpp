@@ -1,53 +1,41 @@
 // cuMemset*: a value of 1, 2 or 4 bytes, again and again.
+#include "capture.hpp"
 #include "call.hpp"
-#include "copy.hpp"
+#include "fill.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 using namespace cpu_device;
 
 namespace {
 
-template <class T> struct Fill {
-    uint64_t address;
-    size_t pitch, width, height; // elements in a row; bytes between rows
-    T value;
-    size_t bytes; // from the first to the last
-};
+bool length(const FillWork &fill, size_t &row, size_t &bytes) {
+    size_t before = 0;
+    return !__builtin_mul_overflow(fill.width, fill.element, &row) &&
+           !__builtin_mul_overflow(fill.pitch, fill.height - 1, &before) &&
+           !__builtin_add_overflow(before, row, &bytes);
+}
 
-template <class T> void perform(const Fill<T> &fill, Context &context) {
-    Span span;
-    if (context.fault() != CUDA_SUCCESS) return;
-    if (!find_span(fill.address, fill.bytes, Side::device, span)) {
-        Fault fault;
-        fault.what = "a fill came to memory that had been freed";
-        fault.address = fill.address;
-        context.fail(Status::illegal_address, fault);
-        return;
-    }
+template <class T> void fill_rows(const FillWork &fill, uint8_t *at) {
     for (size_t y = 0; y < fill.height; y++) {
-        T *row = reinterpret_cast<T *>(span.host + y * fill.pitch);
-        std::fill(row, row + fill.width, fill.value);
+        T *row = reinterpret_cast<T *>(at + y * fill.pitch);
+        std::fill(row, row + fill.width, static_cast<T>(fill.value));
     }
 }
 
 template <class T>
 CUresult fill(CUstream handle, CUdeviceptr address, size_t pitch, T value, size_t width, size_t height,
               bool synchronous) {
-    return in_stream(handle, [&](Stream &stream) {
-        if (!width || !height) return CUDA_SUCCESS;
-        size_t row = 0, before = 0, bytes = 0;
-        const bool fits = !__builtin_mul_overflow(width, sizeof(T), &row) &&
-                          !__builtin_mul_overflow(pitch, height - 1, &before) &&
-                          !__builtin_add_overflow(before, row, &bytes);
+    return in_stream<Capturing::recorded>(handle, [&](Stream &stream) {
+        const FillWork job{address, pitch, width, height, value, sizeof(T)};
         Span span;
-        if (!fits || address % sizeof(T) || (height > 1 && (pitch < row || pitch % sizeof(T))))
-            return CUDA_ERROR_INVALID_VALUE;
-        if (!find_span(address, bytes, Side::device, span)) return CUDA_ERROR_INVALID_VALUE;
+        if (stream.capturing && synchronous) return refuse_capture(stream);
+        if (!width || !height) return CUDA_SUCCESS;
+        const CUresult status = check_fill(job, stream.capturing, span);
+        if (status != CUDA_SUCCESS) return status;
+        if (stream.capturing) return capture(stream, job);
         Context &context = stream.context;
-        const Fill<T> job{address, pitch, width, height, value, bytes};
-        const Moment done = stream.submit([job, &context] { perform(job, context); });
+        const Moment done = stream.submit([job, &context] { run_fill(job, context); });
         if (!synchronous || span.on_device()) return CUDA_SUCCESS;
         stream.finish(done);
         return context.fault();
@@ -55,6 +43,37 @@ CUresult fill(CUstream handle, CUdeviceptr address, size_t pitch, T value, size_
 }
 
 } // namespace
+
+namespace cpu_device {
+
+CUresult check_fill(const FillWork &fill, bool reserved, Span &span) {
+    size_t row = 0, bytes = 0;
+    const bool rows = fill.height > 1;
+    if (!fill.width || !fill.height) return CUDA_SUCCESS;
+    if (!length(fill, row, bytes) || fill.address % fill.element) return CUDA_ERROR_INVALID_VALUE;
+    if (rows && (fill.pitch < row || fill.pitch % fill.element)) return CUDA_ERROR_INVALID_VALUE;
+    return find_span(fill.address, bytes, Side::device, span, reserved) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+void run_fill(const FillWork &fill, Context &context) {
+    Span span;
+    size_t row = 0, bytes = 0;
+    if (context.fault() != CUDA_SUCCESS || !fill.width || !fill.height) return;
+    if (!length(fill, row, bytes) || !find_span(fill.address, bytes, Side::device, span)) {
+        Fault fault;
+        fault.what = "a fill came to memory that had been freed";
+        fault.address = fill.address;
+        context.fail(Status::illegal_address, fault);
+        return;
+    }
+    switch (fill.element) {
+    case 1: fill_rows<uint8_t>(fill, span.host); break;
+    case 2: fill_rows<uint16_t>(fill, span.host); break;
+    default: fill_rows<uint32_t>(fill, span.host); break;
+    }
+}
+
+} // namespace cpu_device
 
 extern "C" {
 

@@ -4,1835 +4,1835 @@
 
 extern "C" {
 WEAK CUresult cuArray3DCreate() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuArray3DCreate_v2(CUarray *, const CUDA_ARRAY3D_DESCRIPTOR *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuArray3DGetDescriptor() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *, CUarray) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuArrayCreate() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuArrayCreate_v2(CUarray *, const CUDA_ARRAY_DESCRIPTOR *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuArrayDestroy(CUarray) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuArrayGetDescriptor() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *, CUarray) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *, CUarray, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuArrayGetPlane(CUarray *, CUarray, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *, CUarray) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCheckpointOperationComplete(CUcheckpointOperationHandle) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCheckpointProcessCheckpoint(int, CUcheckpointCheckpointArgs *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCheckpointProcessGetRestoreThreadId(int, int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCheckpointProcessGetState(int, CUprocessState *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCheckpointProcessLock(int, CUcheckpointLockArgs *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCheckpointProcessRestore(int, CUcheckpointRestoreArgs *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCheckpointProcessUnlock(int, CUcheckpointUnlockArgs *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCoredumpDeregisterCompleteCallback(CUcoredumpCallbackHandle) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCoredumpDeregisterStartCallback(CUcoredumpCallbackHandle) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCoredumpGetAttribute(CUcoredumpSettings, void *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCoredumpGetAttributeGlobal(CUcoredumpSettings, void *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCoredumpRegisterCompleteCallback(CUcoredumpStatusCallback, void *, CUcoredumpCallbackHandle *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCoredumpRegisterStartCallback(CUcoredumpStatusCallback, void *, CUcoredumpCallbackHandle *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCoredumpSetAttribute(CUcoredumpSettings, void *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCoredumpSetAttributeGlobal(CUcoredumpSettings, void *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxAttach(CUcontext *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxCreate(CUcontext *, unsigned int, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxCreate_v2(CUcontext *, unsigned int, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxCreate_v3(CUcontext *, CUexecAffinityParam *, int, unsigned int, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxCreate_v4(CUcontext *, CUctxCreateParams *, unsigned int, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxDestroy(CUcontext a0) {
     return cuCtxDestroy_v2(a0);
 }
 WEAK CUresult cuCtxDestroy_v2(CUcontext) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxDetach(CUcontext) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxDisablePeerAccess(CUcontext) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxEnablePeerAccess(CUcontext, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxFromGreenCtx(CUcontext *, CUgreenCtx) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxGetApiVersion(CUcontext, unsigned int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxGetCacheConfig(CUfunc_cache *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxGetCurrent(CUcontext *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxGetDevResource(CUcontext, CUdevResource *, CUdevResourceType) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxGetDevice(CUdevice *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxGetDevice_v2(CUdevice *, CUcontext) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxGetExecAffinity(CUexecAffinityParam *, CUexecAffinityType) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxGetFlags(unsigned int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxGetId(CUcontext, unsigned long long *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxGetLimit(size_t *, CUlimit) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxGetSharedMemConfig(CUsharedconfig *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxGetStreamPriorityRange(int *, int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxPopCurrent(CUcontext *a0) {
     return cuCtxPopCurrent_v2(a0);
 }
 WEAK CUresult cuCtxPopCurrent_v2(CUcontext *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxPushCurrent(CUcontext a0) {
     return cuCtxPushCurrent_v2(a0);
 }
 WEAK CUresult cuCtxPushCurrent_v2(CUcontext) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxRecordEvent(CUcontext, CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxResetPersistingL2Cache() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxSetCacheConfig(CUfunc_cache) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxSetCurrent(CUcontext) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxSetFlags(unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxSetLimit(CUlimit, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxSetSharedMemConfig(CUsharedconfig) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxSynchronize() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxSynchronize_v2(CUcontext) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuCtxWaitEvent(CUcontext, CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDestroyExternalMemory(CUexternalMemory) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDestroyExternalSemaphore(CUexternalSemaphore) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDevResourceGenerateDesc(CUdevResourceDesc *, CUdevResource *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDevSmResourceSplit(CUdevResource *, unsigned int, const CUdevResource *, CUdevResource *, unsigned int, CU_DEV_SM_RESOURCE_GROUP_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDevSmResourceSplitByCount(CUdevResource *, unsigned int *, const CUdevResource *, CUdevResource *, unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceCanAccessPeer(int *, CUdevice, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceComputeCapability(int *, int *, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGet(CUdevice *, int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetAttribute(int *, CUdevice_attribute, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetByPCIBusId(CUdevice *, const char *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetCliqueCount(size_t *, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetCliqueInfo(CUcliqueInfo *, size_t *, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetCount(int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetDevResource(CUdevice, CUdevResource *, CUdevResourceType) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetExecAffinitySupport(int *, CUexecAffinityType, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetFabricClusterUuid(CUuuid *, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetGraphMemAttribute(CUdevice, CUgraphMem_attribute, void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetHostAtomicCapabilities(unsigned int *, const CUatomicOperation *, unsigned int, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetLuid(char *, unsigned int *, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetMemPool(CUmemoryPool *, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetName(char *, int, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetNvSciSyncAttributes(void *, CUdevice, int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetP2PAtomicCapabilities(unsigned int *, const CUatomicOperation *, unsigned int, CUdevice, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetP2PAttribute(int *, CUdevice_P2PAttribute, CUdevice, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetPCIBusId(char *, int, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetProperties(CUdevprop *, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetTexture1DLinearMaxWidth(size_t *, CUarray_format, unsigned int, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGetUuid(CUuuid *a0, CUdevice a1) {
     return cuDeviceGetUuid_v2(a0, a1);
 }
 WEAK CUresult cuDeviceGetUuid_v2(CUuuid *, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceGraphMemTrim(CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDevicePrimaryCtxGetState(CUdevice, unsigned int *, int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDevicePrimaryCtxRelease(CUdevice a0) {
     return cuDevicePrimaryCtxRelease_v2(a0);
 }
 WEAK CUresult cuDevicePrimaryCtxRelease_v2(CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDevicePrimaryCtxReset(CUdevice a0) {
     return cuDevicePrimaryCtxReset_v2(a0);
 }
 WEAK CUresult cuDevicePrimaryCtxReset_v2(CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDevicePrimaryCtxRetain(CUcontext *, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDevicePrimaryCtxSetFlags(CUdevice a0, unsigned int a1) {
     return cuDevicePrimaryCtxSetFlags_v2(a0, a1);
 }
 WEAK CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceRegisterAsyncNotification(CUdevice, CUasyncCallback, void *, CUasyncCallbackHandle *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceSetGraphMemAttribute(CUdevice, CUgraphMem_attribute, void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceSetMemPool(CUdevice, CUmemoryPool) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceTotalMem(unsigned int *, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceTotalMem_v2(size_t *, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDeviceUnregisterAsyncNotification(CUdevice, CUasyncCallbackHandle) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuDriverGetVersion(int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEGLStreamConsumerAcquireFrame(CUeglStreamConnection *, CUgraphicsResource *, CUstream *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEGLStreamConsumerConnect(CUeglStreamConnection *, void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEGLStreamConsumerConnectWithFlags(CUeglStreamConnection *, void *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEGLStreamConsumerDisconnect(CUeglStreamConnection *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEGLStreamConsumerReleaseFrame(CUeglStreamConnection *, CUgraphicsResource, CUstream *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEGLStreamProducerConnect(CUeglStreamConnection *, void *, int, int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEGLStreamProducerDisconnect(CUeglStreamConnection *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEGLStreamProducerPresentFrame(CUeglStreamConnection *, CUeglFrame, CUstream *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEGLStreamProducerReturnFrame(CUeglStreamConnection *, CUeglFrame *, CUstream *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEventCreate(CUevent *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEventCreateFromEGLSync(CUevent *, void *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEventDestroy(CUevent a0) {
     return cuEventDestroy_v2(a0);
 }
 WEAK CUresult cuEventDestroy_v2(CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEventElapsedTime(float *a0, CUevent a1, CUevent a2) {
     return cuEventElapsedTime_v2(a0, a1, a2);
 }
 WEAK CUresult cuEventElapsedTime_v2(float *, CUevent, CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEventQuery(CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuEventRecord(CUevent, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuEventRecord_ptsz(CUevent a0, CUstream a1) {
     cpu_device::PerThreadStream scope;
     return cuEventRecord(a0, a1);
 }
 WEAK CUresult cuEventRecordWithFlags(CUevent, CUstream, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuEventRecordWithFlags_ptsz(CUevent a0, CUstream a1, unsigned int a2) {
     cpu_device::PerThreadStream scope;
     return cuEventRecordWithFlags(a0, a1, a2);
 }
 WEAK CUresult cuEventSynchronize(CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuExternalMemoryGetMappedBuffer(CUdeviceptr *, CUexternalMemory, const CUDA_EXTERNAL_MEMORY_BUFFER_DESC *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuExternalMemoryGetMappedMipmappedArray(CUmipmappedArray *, CUexternalMemory, const CUDA_EXTERNAL_MEMORY_MIPMAPPED_ARRAY_DESC *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuFabricCpyBatchAsync(size_t, CUDA_FABRIC_COPY_BATCH_OP *, unsigned long long, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuFabricCpyBatchAsync_ptsz(size_t a0, CUDA_FABRIC_COPY_BATCH_OP *a1, unsigned long long a2, CUstream a3) {
     cpu_device::PerThreadStream scope;
     return cuFabricCpyBatchAsync(a0, a1, a2, a3);
 }
 WEAK CUresult cuFlushGPUDirectRDMAWrites(CUflushGPUDirectRDMAWritesTarget, CUflushGPUDirectRDMAWritesScope) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuFuncGetAttribute(int *, CUfunction_attribute, CUfunction) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuFuncGetModule(CUmodule *, CUfunction) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuFuncGetName(const char **, CUfunction) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuFuncGetParamCount(CUfunction, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuFuncGetParamInfo(CUfunction, size_t, size_t *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuFuncIsLoaded(CUfunctionLoadingState *, CUfunction) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuFuncLoad(CUfunction) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuFuncSetAttribute(CUfunction, CUfunction_attribute, int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuFuncSetBlockShape(CUfunction, int, int, int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuFuncSetCacheConfig(CUfunction, CUfunc_cache) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuFuncSetSharedMemConfig(CUfunction, CUsharedconfig) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuFuncSetSharedSize(CUfunction, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGLCtxCreate(CUcontext *a0, unsigned int a1, CUdevice a2) {
     return cuGLCtxCreate_v2(a0, a1, a2);
 }
 WEAK CUresult cuGLCtxCreate_v2(CUcontext *, unsigned int, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGLGetDevices(unsigned int *a0, CUdevice *a1, unsigned int a2, CUGLDeviceList a3) {
     return cuGLGetDevices_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuGLGetDevices_v2(unsigned int *, CUdevice *, unsigned int, CUGLDeviceList) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGLInit() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGLMapBufferObject() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGLMapBufferObjectAsync() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGLMapBufferObjectAsync_v2(CUdeviceptr *, size_t *, unsigned int, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuGLMapBufferObjectAsync_v2_ptsz(CUdeviceptr *a0, size_t *a1, unsigned int a2, CUstream a3) {
     cpu_device::PerThreadStream scope;
     return cuGLMapBufferObjectAsync_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuGLMapBufferObject_v2(CUdeviceptr *, size_t *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuGLMapBufferObject_v2_ptds(CUdeviceptr *a0, size_t *a1, unsigned int a2) {
     cpu_device::PerThreadStream scope;
     return cuGLMapBufferObject_v2(a0, a1, a2);
 }
 WEAK CUresult cuGLRegisterBufferObject(unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGLSetBufferObjectMapFlags(unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGLUnmapBufferObject(unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGLUnmapBufferObjectAsync(unsigned int, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGLUnregisterBufferObject(unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGetErrorName(CUresult, const char **) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGetErrorString(CUresult, const char **) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGetExportTable(const void **, const CUuuid *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGetProcAddress(const char *, void **, int, cuuint64_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGetProcAddress_v2(const char *, void **, int, cuuint64_t, CUdriverProcAddressQueryResult *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuGetProcAddress_v2_ptsz(const char *a0, void **a1, int a2, cuuint64_t a3, CUdriverProcAddressQueryResult *a4) {
     cpu_device::PerThreadStream scope;
     return cuGetProcAddress_v2(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuGraphAddBatchMemOpNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, const CUDA_BATCH_MEM_OP_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddChildGraphNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, CUgraph) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddDependencies(CUgraph, const CUgraphNode *, const CUgraphNode *, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddDependencies_v2(CUgraph, const CUgraphNode *, const CUgraphNode *, const CUgraphEdgeData *, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddEmptyNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddEventRecordNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddEventWaitNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddExternalSemaphoresSignalNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, const CUDA_EXT_SEM_SIGNAL_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddExternalSemaphoresWaitNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, const CUDA_EXT_SEM_WAIT_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddHostNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, const CUDA_HOST_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddKernelNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, const CUDA_KERNEL_NODE_PARAMS_v1 *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddKernelNode_v2(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, const CUDA_KERNEL_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddMemAllocNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, CUDA_MEM_ALLOC_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddMemFreeNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, CUdeviceptr) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddMemcpyNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, const CUDA_MEMCPY3D *, CUcontext) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddMemsetNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, const CUDA_MEMSET_NODE_PARAMS *, CUcontext) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddNode(CUgraphNode *, CUgraph, const CUgraphNode *, size_t, CUgraphNodeParams *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddNode_v2(CUgraphNode *, CUgraph, const CUgraphNode *, const CUgraphEdgeData *, size_t, CUgraphNodeParams *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphAddNode_v3(CUgraphNode *, CUgraph, const CUgraphNode *, const CUgraphEdgeData *, size_t, CUgraphNodeParams *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphBatchMemOpNodeGetParams(CUgraphNode, CUDA_BATCH_MEM_OP_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphBatchMemOpNodeSetParams(CUgraphNode, const CUDA_BATCH_MEM_OP_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode, CUgraph *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphClone(CUgraph *, CUgraph) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphConditionalHandleCreate(CUgraphConditionalHandle *, CUgraph, CUcontext, unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphCreate(CUgraph *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphDebugDotPrint(CUgraph, const char *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphDestroy(CUgraph) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphDestroyNode(CUgraphNode) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphEventRecordNodeGetEvent(CUgraphNode, CUevent *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphEventRecordNodeSetEvent(CUgraphNode, CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphEventWaitNodeGetEvent(CUgraphNode, CUevent *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphEventWaitNodeSetEvent(CUgraphNode, CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecBatchMemOpNodeSetParams(CUgraphExec, CUgraphNode, const CUDA_BATCH_MEM_OP_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec, CUgraphNode, CUgraph) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecDestroy(CUgraphExec) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecEventRecordNodeSetEvent(CUgraphExec, CUgraphNode, CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecEventWaitNodeSetEvent(CUgraphExec, CUgraphNode, CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecExternalSemaphoresSignalNodeSetParams(CUgraphExec, CUgraphNode, const CUDA_EXT_SEM_SIGNAL_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecExternalSemaphoresWaitNodeSetParams(CUgraphExec, CUgraphNode, const CUDA_EXT_SEM_WAIT_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecGetFlags(CUgraphExec, cuuint64_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecGetId(CUgraphExec, unsigned int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecHostNodeSetParams(CUgraphExec, CUgraphNode, const CUDA_HOST_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecKernelNodeSetParams(CUgraphExec, CUgraphNode, const CUDA_KERNEL_NODE_PARAMS_v1 *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec, CUgraphNode, const CUDA_KERNEL_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec, CUgraphNode, const CUDA_MEMCPY3D *, CUcontext) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec, CUgraphNode, const CUDA_MEMSET_NODE_PARAMS *, CUcontext) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecNodeSetParams(CUgraphExec, CUgraphNode, CUgraphNodeParams *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecUpdate(CUgraphExec, CUgraph, CUgraphNode *, CUgraphExecUpdateResult *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExecUpdate_v2(CUgraphExec, CUgraph, CUgraphExecUpdateResultInfo *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExternalSemaphoresSignalNodeGetParams(CUgraphNode, CUDA_EXT_SEM_SIGNAL_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExternalSemaphoresSignalNodeSetParams(CUgraphNode, const CUDA_EXT_SEM_SIGNAL_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExternalSemaphoresWaitNodeGetParams(CUgraphNode, CUDA_EXT_SEM_WAIT_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphExternalSemaphoresWaitNodeSetParams(CUgraphNode, const CUDA_EXT_SEM_WAIT_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphGetEdges(CUgraph, CUgraphNode *, CUgraphNode *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphGetEdges_v2(CUgraph, CUgraphNode *, CUgraphNode *, CUgraphEdgeData *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphGetId(CUgraph, unsigned int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphGetNodes(CUgraph, CUgraphNode *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphGetRootNodes(CUgraph, CUgraphNode *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphHostNodeGetParams(CUgraphNode, CUDA_HOST_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphHostNodeSetParams(CUgraphNode, const CUDA_HOST_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphInstantiate(CUgraphExec *, CUgraph, CUgraphNode *, char *, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphInstantiateWithFlags(CUgraphExec *, CUgraph, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphInstantiateWithParams(CUgraphExec *, CUgraph, CUDA_GRAPH_INSTANTIATE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuGraphInstantiateWithParams_ptsz(CUgraphExec *a0, CUgraph a1, CUDA_GRAPH_INSTANTIATE_PARAMS *a2) {
     cpu_device::PerThreadStream scope;
     return cuGraphInstantiateWithParams(a0, a1, a2);
 }
 WEAK CUresult cuGraphInstantiate_v2(CUgraphExec *, CUgraph, CUgraphNode *, char *, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphKernelNodeCopyAttributes(CUgraphNode, CUgraphNode) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphKernelNodeGetAttribute(CUgraphNode, CUkernelNodeAttrID, CUkernelNodeAttrValue *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphKernelNodeGetParams(CUgraphNode, CUDA_KERNEL_NODE_PARAMS_v1 *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode, CUDA_KERNEL_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphKernelNodeSetAttribute(CUgraphNode, CUkernelNodeAttrID, const CUkernelNodeAttrValue *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphKernelNodeSetParams(CUgraphNode, const CUDA_KERNEL_NODE_PARAMS_v1 *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphKernelNodeSetParams_v2(CUgraphNode, const CUDA_KERNEL_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphLaunch(CUgraphExec, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuGraphLaunch_ptsz(CUgraphExec a0, CUstream a1) {
     cpu_device::PerThreadStream scope;
     return cuGraphLaunch(a0, a1);
 }
 WEAK CUresult cuGraphMemAllocNodeGetParams(CUgraphNode, CUDA_MEM_ALLOC_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphMemFreeNodeGetParams(CUgraphNode, CUdeviceptr *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphMemcpyNodeGetParams(CUgraphNode, CUDA_MEMCPY3D *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphMemcpyNodeSetParams(CUgraphNode, const CUDA_MEMCPY3D *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphMemsetNodeGetParams(CUgraphNode, CUDA_MEMSET_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphMemsetNodeSetParams(CUgraphNode, const CUDA_MEMSET_NODE_PARAMS *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeFindInClone(CUgraphNode *, CUgraphNode, CUgraph) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeGetContainingGraph(CUgraphNode, CUgraph *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeGetDependencies(CUgraphNode, CUgraphNode *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeGetDependencies_v2(CUgraphNode, CUgraphNode *, CUgraphEdgeData *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeGetDependentNodes(CUgraphNode, CUgraphNode *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeGetDependentNodes_v2(CUgraphNode, CUgraphNode *, CUgraphEdgeData *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeGetEnabled(CUgraphExec, CUgraphNode, unsigned int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeGetLocalId(CUgraphNode, unsigned int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeGetParams(CUgraphNode, CUgraphNodeParams *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeGetToolsId(CUgraphNode, unsigned long long *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeGetType(CUgraphNode, CUgraphNodeType *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeSetEnabled(CUgraphExec, CUgraphNode, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeSetParams(CUgraphNode, CUgraphNodeParams *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphNodeSetParams_v2(CUgraphNode, CUgraphNodeParams *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphReleaseUserObject(CUgraph, CUuserObject, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphRemoveDependencies(CUgraph, const CUgraphNode *, const CUgraphNode *, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphRemoveDependencies_v2(CUgraph, const CUgraphNode *, const CUgraphNode *, const CUgraphEdgeData *, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphRetainUserObject(CUgraph, CUuserObject, unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphUpload(CUgraphExec, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuGraphUpload_ptsz(CUgraphExec a0, CUstream a1) {
     cpu_device::PerThreadStream scope;
     return cuGraphUpload(a0, a1);
 }
 WEAK CUresult cuGraphicsEGLRegisterImage(CUgraphicsResource *, void *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphicsGLRegisterBuffer(CUgraphicsResource *, unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphicsGLRegisterImage(CUgraphicsResource *, unsigned int, unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphicsMapResources(unsigned int, CUgraphicsResource *, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuGraphicsMapResources_ptsz(unsigned int a0, CUgraphicsResource *a1, CUstream a2) {
     cpu_device::PerThreadStream scope;
     return cuGraphicsMapResources(a0, a1, a2);
 }
 WEAK CUresult cuGraphicsResourceGetMappedEglFrame(CUeglFrame *, CUgraphicsResource, unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphicsResourceGetMappedMipmappedArray(CUmipmappedArray *, CUgraphicsResource) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphicsResourceGetMappedPointer() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphicsResourceGetMappedPointer_v2(CUdeviceptr *, size_t *, CUgraphicsResource) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphicsResourceSetMapFlags(CUgraphicsResource a0, unsigned int a1) {
     return cuGraphicsResourceSetMapFlags_v2(a0, a1);
 }
 WEAK CUresult cuGraphicsResourceSetMapFlags_v2(CUgraphicsResource, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphicsSubResourceGetMappedArray(CUarray *, CUgraphicsResource, unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphicsUnmapResources(unsigned int, CUgraphicsResource *, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuGraphicsUnmapResources_ptsz(unsigned int a0, CUgraphicsResource *a1, CUstream a2) {
     cpu_device::PerThreadStream scope;
     return cuGraphicsUnmapResources(a0, a1, a2);
 }
 WEAK CUresult cuGraphicsUnregisterResource(CUgraphicsResource) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphicsVDPAURegisterOutputSurface(CUgraphicsResource *, unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGraphicsVDPAURegisterVideoSurface(CUgraphicsResource *, unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGreenCtxCreate(CUgreenCtx *, CUdevResourceDesc, CUdevice, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGreenCtxDestroy(CUgreenCtx) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGreenCtxGetDevResource(CUgreenCtx, CUdevResource *, CUdevResourceType) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGreenCtxGetId(CUgreenCtx, unsigned long long *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGreenCtxRecordEvent(CUgreenCtx, CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGreenCtxStreamCreate(CUstream *, CUgreenCtx, unsigned int, int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuGreenCtxWaitEvent(CUgreenCtx, CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuImportExternalMemory(CUexternalMemory *, const CUDA_EXTERNAL_MEMORY_HANDLE_DESC *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuImportExternalSemaphore(CUexternalSemaphore *, const CUDA_EXTERNAL_SEMAPHORE_HANDLE_DESC *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuInit(unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuIpcCloseMemHandle(CUdeviceptr) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuIpcGetEventHandle(CUipcEventHandle *, CUevent) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuIpcGetMemHandle(CUipcMemHandle *, CUdeviceptr) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuIpcOpenEventHandle(CUevent *, CUipcEventHandle) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuIpcOpenMemHandle(CUdeviceptr *a0, CUipcMemHandle a1, unsigned int a2) {
     return cuIpcOpenMemHandle_v2(a0, a1, a2);
 }
 WEAK CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *, CUipcMemHandle, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuKernelGetAttribute(int *, CUfunction_attribute, CUkernel, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuKernelGetFunction(CUfunction *, CUkernel) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuKernelGetLibrary(CUlibrary *, CUkernel) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuKernelGetName(const char **, CUkernel) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuKernelGetParamCount(CUkernel, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuKernelGetParamInfo(CUkernel, size_t, size_t *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuKernelSetAttribute(CUfunction_attribute, int, CUkernel, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuKernelSetCacheConfig(CUkernel, CUfunc_cache, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLaunch(CUfunction) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLaunchCooperativeKernel(CUfunction, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, CUstream, void **) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuLaunchCooperativeKernel_ptsz(CUfunction a0, unsigned int a1, unsigned int a2, unsigned int a3, unsigned int a4, unsigned int a5, unsigned int a6, unsigned int a7, CUstream a8, void **a9) {
     cpu_device::PerThreadStream scope;
     return cuLaunchCooperativeKernel(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
 }
 WEAK CUresult cuLaunchCooperativeKernelMultiDevice(CUDA_LAUNCH_PARAMS *, unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLaunchGrid(CUfunction, int, int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLaunchGridAsync(CUfunction, int, int, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLaunchHostFunc(CUstream, CUhostFn, void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuLaunchHostFunc_ptsz(CUstream a0, CUhostFn a1, void *a2) {
     cpu_device::PerThreadStream scope;
     return cuLaunchHostFunc(a0, a1, a2);
 }
 WEAK CUresult cuLaunchHostFunc_v2(CUstream, CUhostFn, void *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuLaunchHostFunc_v2_ptsz(CUstream a0, CUhostFn a1, void *a2, unsigned int a3) {
     cpu_device::PerThreadStream scope;
     return cuLaunchHostFunc_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuLaunchKernel(CUfunction, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, CUstream, void **, void **) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuLaunchKernel_ptsz(CUfunction a0, unsigned int a1, unsigned int a2, unsigned int a3, unsigned int a4, unsigned int a5, unsigned int a6, unsigned int a7, CUstream a8, void **a9, void **a10) {
     cpu_device::PerThreadStream scope;
     return cuLaunchKernel(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10);
 }
 WEAK CUresult cuLaunchKernelEx(const CUlaunchConfig *, CUfunction, void **, void **) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig *a0, CUfunction a1, void **a2, void **a3) {
     cpu_device::PerThreadStream scope;
     return cuLaunchKernelEx(a0, a1, a2, a3);
 }
 WEAK CUresult cuLibraryEnumerateKernels(CUkernel *, unsigned int, CUlibrary) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLibraryGetGlobal(CUdeviceptr *, size_t *, CUlibrary, const char *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLibraryGetKernel(CUkernel *, CUlibrary, const char *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLibraryGetKernelCount(unsigned int *, CUlibrary) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLibraryGetManaged(CUdeviceptr *, size_t *, CUlibrary, const char *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLibraryGetModule(CUmodule *, CUlibrary) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLibraryGetUnifiedFunction(void **, CUlibrary, const char *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLibraryLoadData(CUlibrary *, const void *, CUjit_option *, void **, unsigned int, CUlibraryOption *, void **, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLibraryLoadFromFile(CUlibrary *, const char *, CUjit_option *, void **, unsigned int, CUlibraryOption *, void **, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLibraryUnload(CUlibrary) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLinkAddData(CUlinkState a0, CUjitInputType a1, void *a2, size_t a3, const char *a4, unsigned int a5, CUjit_option *a6, void **a7) {
     return cuLinkAddData_v2(a0, a1, a2, a3, a4, a5, a6, a7);
 }
 WEAK CUresult cuLinkAddData_v2(CUlinkState, CUjitInputType, void *, size_t, const char *, unsigned int, CUjit_option *, void **) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLinkAddFile(CUlinkState a0, CUjitInputType a1, const char *a2, unsigned int a3, CUjit_option *a4, void **a5) {
     return cuLinkAddFile_v2(a0, a1, a2, a3, a4, a5);
 }
 WEAK CUresult cuLinkAddFile_v2(CUlinkState, CUjitInputType, const char *, unsigned int, CUjit_option *, void **) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLinkComplete(CUlinkState, void **, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLinkCreate(unsigned int a0, CUjit_option *a1, void **a2, CUlinkState *a3) {
     return cuLinkCreate_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuLinkCreate_v2(unsigned int, CUjit_option *, void **, CUlinkState *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLinkDestroy(CUlinkState) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogicalEndpointAddDevice(CUlogicalEndpointId, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogicalEndpointBindAddr(CUlogicalEndpointId, CUdevice, cuuint64_t, void *, cuuint64_t, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogicalEndpointBindMem(CUlogicalEndpointId, CUdevice, cuuint64_t, CUmemGenericAllocationHandle, cuuint64_t, cuuint64_t, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogicalEndpointCreate(CUlogicalEndpointId, const CUlogicalEndpointProp *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogicalEndpointDestroy(CUlogicalEndpointId) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogicalEndpointExport(void *, CUlogicalEndpointId, CUlogicalEndpointIpcHandleType) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogicalEndpointGetLimits(cuuint64_t *, cuuint64_t *, const CUlogicalEndpointProp *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogicalEndpointIdRelease(CUlogicalEndpointId, cuuint32_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogicalEndpointIdReserve(CUlogicalEndpointId *, cuuint32_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogicalEndpointImport(CUlogicalEndpointId, const void *, CUlogicalEndpointIpcHandleType) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogicalEndpointQuery(CUlogicalEndpointId, cuuint32_t, int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogicalEndpointUnbind(CUlogicalEndpointId, CUdevice, cuuint64_t, cuuint64_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogsCurrent(CUlogIterator *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogsDumpToFile(CUlogIterator *, const char *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogsDumpToMemory(CUlogIterator *, char *, size_t *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogsRegisterCallback(CUlogsCallback, void *, CUlogsCallbackHandle *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuLogsUnregisterCallback(CUlogsCallbackHandle) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemAddressFree(CUdeviceptr, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemAddressReserve(CUdeviceptr *, size_t, size_t, CUdeviceptr, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemAdvise(CUdeviceptr, size_t, CUmem_advise, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemAdvise_v2(CUdeviceptr, size_t, CUmem_advise, CUmemLocation) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemAlloc() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemAllocAsync(CUdeviceptr *, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemAllocAsync_ptsz(CUdeviceptr *a0, size_t a1, CUstream a2) {
     cpu_device::PerThreadStream scope;
     return cuMemAllocAsync(a0, a1, a2);
 }
 WEAK CUresult cuMemAllocFromPoolAsync(CUdeviceptr *, size_t, CUmemoryPool, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *a0, size_t a1, CUmemoryPool a2, CUstream a3) {
     cpu_device::PerThreadStream scope;
     return cuMemAllocFromPoolAsync(a0, a1, a2, a3);
 }
 WEAK CUresult cuMemAllocHost(void **, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemAllocHost_v2(void **, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemAllocManaged(CUdeviceptr *, size_t, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemAllocPitch() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemAllocPitch_v2(CUdeviceptr *, size_t *, size_t, size_t, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemAlloc_v2(CUdeviceptr *, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemBatchDecompressAsync(CUmemDecompressParams *, size_t, unsigned int, size_t *, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemBatchDecompressAsync_ptsz(CUmemDecompressParams *a0, size_t a1, unsigned int a2, size_t *a3, CUstream a4) {
     cpu_device::PerThreadStream scope;
     return cuMemBatchDecompressAsync(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuMemCreate(CUmemGenericAllocationHandle *, size_t, const CUmemAllocationProp *, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemDiscardAndPrefetchBatchAsync(CUdeviceptr *, size_t *, size_t, CUmemLocation *, size_t *, size_t, unsigned long long, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemDiscardAndPrefetchBatchAsync_ptsz(CUdeviceptr *a0, size_t *a1, size_t a2, CUmemLocation *a3, size_t *a4, size_t a5, unsigned long long a6, CUstream a7) {
     cpu_device::PerThreadStream scope;
     return cuMemDiscardAndPrefetchBatchAsync(a0, a1, a2, a3, a4, a5, a6, a7);
 }
 WEAK CUresult cuMemDiscardBatchAsync(CUdeviceptr *, size_t *, size_t, unsigned long long, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemDiscardBatchAsync_ptsz(CUdeviceptr *a0, size_t *a1, size_t a2, unsigned long long a3, CUstream a4) {
     cpu_device::PerThreadStream scope;
     return cuMemDiscardBatchAsync(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuMemExportToShareableHandle(void *, CUmemGenericAllocationHandle, CUmemAllocationHandleType, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemFree() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemFreeAsync(CUdeviceptr, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemFreeAsync_ptsz(CUdeviceptr a0, CUstream a1) {
     cpu_device::PerThreadStream scope;
     return cuMemFreeAsync(a0, a1);
 }
 WEAK CUresult cuMemFreeHost(void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemFree_v2(CUdeviceptr) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemGetAccess(unsigned long long *, const CUmemLocation *, CUdeviceptr) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemGetAddressRange() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemGetAddressRange_v2(CUdeviceptr *, size_t *, CUdeviceptr) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemGetAllocationGranularity(size_t *, const CUmemAllocationProp *, CUmemAllocationGranularity_flags) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *, CUmemGenericAllocationHandle) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemGetDefaultMemPool(CUmemoryPool *, CUmemLocation *, CUmemAllocationType) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemGetHandleForAddressRange(void *, CUdeviceptr, size_t, CUmemRangeHandleType, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemGetInfo(unsigned int *, unsigned int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemGetInfo_v2(size_t *, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemGetLocationInfo(CUdeviceptr, size_t, size_t, size_t, CUmemLocation *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemGetMemPool(CUmemoryPool *, CUmemLocation *, CUmemAllocationType) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemHostAlloc(void **, size_t, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemHostGetDevicePointer() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *, void *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemHostGetFlags(unsigned int *, void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemHostRegister(void *a0, size_t a1, unsigned int a2) {
     return cuMemHostRegister_v2(a0, a1, a2);
 }
 WEAK CUresult cuMemHostRegister_v2(void *, size_t, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemHostUnregister(void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *, void *, CUmemAllocationHandleType) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemMap(CUdeviceptr, size_t, size_t, CUmemGenericAllocationHandle, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemMapArrayAsync(CUarrayMapInfo *, unsigned int, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemMapArrayAsync_ptsz(CUarrayMapInfo *a0, unsigned int a1, CUstream a2) {
     cpu_device::PerThreadStream scope;
     return cuMemMapArrayAsync(a0, a1, a2);
 }
 WEAK CUresult cuMemPoolCreate(CUmemoryPool *, const CUmemPoolProps *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemPoolDestroy(CUmemoryPool) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData *, CUdeviceptr) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemPoolExportToShareableHandle(void *, CUmemoryPool, CUmemAllocationHandleType, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemPoolGetAccess(CUmemAccess_flags *, CUmemoryPool, CUmemLocation *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemPoolGetAttribute(CUmemoryPool, CUmemPool_attribute, void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *, void *, CUmemAllocationHandleType, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemPoolImportPointer(CUdeviceptr *, CUmemoryPool, CUmemPoolPtrExportData *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemPoolSetAccess(CUmemoryPool, const CUmemAccessDesc *, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemPoolSetAttribute(CUmemoryPool, CUmemPool_attribute, void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemPoolTrimTo(CUmemoryPool, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemPrefetchAsync(CUdeviceptr, size_t, CUdevice, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemPrefetchAsync_v2(CUdeviceptr, size_t, CUmemLocation, unsigned int, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemPrefetchAsync_v2_ptsz(CUdeviceptr a0, size_t a1, CUmemLocation a2, unsigned int a3, CUstream a4) {
     cpu_device::PerThreadStream scope;
     return cuMemPrefetchAsync_v2(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuMemPrefetchBatchAsync(CUdeviceptr *, size_t *, size_t, CUmemLocation *, size_t *, size_t, unsigned long long, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemPrefetchBatchAsync_ptsz(CUdeviceptr *a0, size_t *a1, size_t a2, CUmemLocation *a3, size_t *a4, size_t a5, unsigned long long a6, CUstream a7) {
     cpu_device::PerThreadStream scope;
     return cuMemPrefetchBatchAsync(a0, a1, a2, a3, a4, a5, a6, a7);
 }
 WEAK CUresult cuMemRangeGetAttribute(void *, size_t, CUmem_range_attribute, CUdeviceptr, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemRangeGetAttributes(void **, size_t *, CUmem_range_attribute *, size_t, CUdeviceptr, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemRelease(CUmemGenericAllocationHandle) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *, void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemSetAccess(CUdeviceptr, size_t, const CUmemAccessDesc *, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemSetMemPool(CUmemLocation *, CUmemAllocationType, CUmemoryPool) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemUnmap(CUdeviceptr, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpy(CUdeviceptr, CUdeviceptr, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpy_ptds(CUdeviceptr a0, CUdeviceptr a1, size_t a2) {
     cpu_device::PerThreadStream scope;
     return cuMemcpy(a0, a1, a2);
 }
 WEAK CUresult cuMemcpy2D() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpy2DAsync() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpy2DAsync_v2_ptsz(const CUDA_MEMCPY2D *a0, CUstream a1) {
     cpu_device::PerThreadStream scope;
     return cuMemcpy2DAsync_v2(a0, a1);
 }
 WEAK CUresult cuMemcpy2DUnaligned() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpy2DUnaligned_v2_ptds(const CUDA_MEMCPY2D *a0) {
     cpu_device::PerThreadStream scope;
     return cuMemcpy2DUnaligned_v2(a0);
 }
 WEAK CUresult cuMemcpy2D_v2(const CUDA_MEMCPY2D *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpy2D_v2_ptds(const CUDA_MEMCPY2D *a0) {
     cpu_device::PerThreadStream scope;
     return cuMemcpy2D_v2(a0);
 }
 WEAK CUresult cuMemcpy3D() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpy3DAsync() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpy3DAsync_v2_ptsz(const CUDA_MEMCPY3D *a0, CUstream a1) {
     cpu_device::PerThreadStream scope;
     return cuMemcpy3DAsync_v2(a0, a1);
 }
 WEAK CUresult cuMemcpy3DBatchAsync(size_t, CUDA_MEMCPY3D_BATCH_OP *, size_t *, unsigned long long, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpy3DBatchAsync_v2(size_t, CUDA_MEMCPY3D_BATCH_OP *, unsigned long long, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpy3DBatchAsync_v2_ptsz(size_t a0, CUDA_MEMCPY3D_BATCH_OP *a1, unsigned long long a2, CUstream a3) {
     cpu_device::PerThreadStream scope;
     return cuMemcpy3DBatchAsync_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpy3DPeer_ptds(const CUDA_MEMCPY3D_PEER *a0) {
     cpu_device::PerThreadStream scope;
     return cuMemcpy3DPeer(a0);
 }
 WEAK CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpy3DPeerAsync_ptsz(const CUDA_MEMCPY3D_PEER *a0, CUstream a1) {
     cpu_device::PerThreadStream scope;
     return cuMemcpy3DPeerAsync(a0, a1);
 }
 WEAK CUresult cuMemcpy3DWithAttributesAsync(CUDA_MEMCPY3D_BATCH_OP *, unsigned long long, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpy3DWithAttributesAsync_ptsz(CUDA_MEMCPY3D_BATCH_OP *a0, unsigned long long a1, CUstream a2) {
     cpu_device::PerThreadStream scope;
     return cuMemcpy3DWithAttributesAsync(a0, a1, a2);
 }
 WEAK CUresult cuMemcpy3D_v2(const CUDA_MEMCPY3D *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpy3D_v2_ptds(const CUDA_MEMCPY3D *a0) {
     cpu_device::PerThreadStream scope;
     return cuMemcpy3D_v2(a0);
 }
 WEAK CUresult cuMemcpyAsync(CUdeviceptr, CUdeviceptr, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyAsync_ptsz(CUdeviceptr a0, CUdeviceptr a1, size_t a2, CUstream a3) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyAsync(a0, a1, a2, a3);
 }
 WEAK CUresult cuMemcpyAtoA(CUarray, unsigned int, CUarray, unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyAtoA_v2(CUarray, size_t, CUarray, size_t, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyAtoA_v2_ptds(CUarray a0, size_t a1, CUarray a2, size_t a3, size_t a4) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyAtoA_v2(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuMemcpyAtoD() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyAtoD_v2(CUdeviceptr, CUarray, size_t, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyAtoD_v2_ptds(CUdeviceptr a0, CUarray a1, size_t a2, size_t a3) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyAtoD_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuMemcpyAtoH(void *, CUarray, unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyAtoHAsync(void *, CUarray, unsigned int, unsigned int, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyAtoHAsync_v2(void *, CUarray, size_t, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyAtoHAsync_v2_ptsz(void *a0, CUarray a1, size_t a2, size_t a3, CUstream a4) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyAtoHAsync_v2(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuMemcpyAtoH_v2(void *, CUarray, size_t, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyAtoH_v2_ptds(void *a0, CUarray a1, size_t a2, size_t a3) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyAtoH_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuMemcpyBatchAsync(CUdeviceptr *, CUdeviceptr *, size_t *, size_t, CUmemcpyAttributes *, size_t *, size_t, size_t *, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyBatchAsync_v2(CUdeviceptr *, CUdeviceptr *, size_t *, size_t, CUmemcpyAttributes *, size_t *, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyBatchAsync_v2_ptsz(CUdeviceptr *a0, CUdeviceptr *a1, size_t *a2, size_t a3, CUmemcpyAttributes *a4, size_t *a5, size_t a6, CUstream a7) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyBatchAsync_v2(a0, a1, a2, a3, a4, a5, a6, a7);
 }
 WEAK CUresult cuMemcpyDtoA() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyDtoA_v2(CUarray, size_t, CUdeviceptr, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyDtoA_v2_ptds(CUarray a0, size_t a1, CUdeviceptr a2, size_t a3) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyDtoA_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuMemcpyDtoD() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyDtoDAsync() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr, CUdeviceptr, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyDtoDAsync_v2_ptsz(CUdeviceptr a0, CUdeviceptr a1, size_t a2, CUstream a3) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyDtoDAsync_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuMemcpyDtoD_v2(CUdeviceptr, CUdeviceptr, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyDtoD_v2_ptds(CUdeviceptr a0, CUdeviceptr a1, size_t a2) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyDtoD_v2(a0, a1, a2);
 }
 WEAK CUresult cuMemcpyDtoH() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyDtoHAsync() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyDtoHAsync_v2(void *, CUdeviceptr, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyDtoHAsync_v2_ptsz(void *a0, CUdeviceptr a1, size_t a2, CUstream a3) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyDtoHAsync_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuMemcpyDtoH_v2(void *, CUdeviceptr, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyDtoH_v2_ptds(void *a0, CUdeviceptr a1, size_t a2) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyDtoH_v2(a0, a1, a2);
 }
 WEAK CUresult cuMemcpyHtoA(CUarray, unsigned int, const void *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyHtoAAsync(CUarray, unsigned int, const void *, unsigned int, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyHtoAAsync_v2(CUarray, size_t, const void *, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyHtoAAsync_v2_ptsz(CUarray a0, size_t a1, const void *a2, size_t a3, CUstream a4) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyHtoAAsync_v2(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuMemcpyHtoA_v2(CUarray, size_t, const void *, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyHtoA_v2_ptds(CUarray a0, size_t a1, const void *a2, size_t a3) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyHtoA_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuMemcpyHtoD() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyHtoDAsync() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr, const void *, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyHtoDAsync_v2_ptsz(CUdeviceptr a0, const void *a1, size_t a2, CUstream a3) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyHtoDAsync_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuMemcpyHtoD_v2(CUdeviceptr, const void *, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyHtoD_v2_ptds(CUdeviceptr a0, const void *a1, size_t a2) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyHtoD_v2(a0, a1, a2);
 }
 WEAK CUresult cuMemcpyPeer(CUdeviceptr, CUcontext, CUdeviceptr, CUcontext, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyPeer_ptds(CUdeviceptr a0, CUcontext a1, CUdeviceptr a2, CUcontext a3, size_t a4) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyPeer(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuMemcpyPeerAsync(CUdeviceptr, CUcontext, CUdeviceptr, CUcontext, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyPeerAsync_ptsz(CUdeviceptr a0, CUcontext a1, CUdeviceptr a2, CUcontext a3, size_t a4, CUstream a5) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyPeerAsync(a0, a1, a2, a3, a4, a5);
 }
 WEAK CUresult cuMemcpyWithAttributesAsync(CUdeviceptr, CUdeviceptr, size_t, CUmemcpyAttributes *, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemcpyWithAttributesAsync_ptsz(CUdeviceptr a0, CUdeviceptr a1, size_t a2, CUmemcpyAttributes *a3, CUstream a4) {
     cpu_device::PerThreadStream scope;
     return cuMemcpyWithAttributesAsync(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuMemsetD16() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemsetD16Async(CUdeviceptr, unsigned short, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemsetD16Async_ptsz(CUdeviceptr a0, unsigned short a1, size_t a2, CUstream a3) {
     cpu_device::PerThreadStream scope;
     return cuMemsetD16Async(a0, a1, a2, a3);
 }
 WEAK CUresult cuMemsetD16_v2(CUdeviceptr, unsigned short, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemsetD16_v2_ptds(CUdeviceptr a0, unsigned short a1, size_t a2) {
     cpu_device::PerThreadStream scope;
     return cuMemsetD16_v2(a0, a1, a2);
 }
 WEAK CUresult cuMemsetD2D16() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemsetD2D16Async(CUdeviceptr, size_t, unsigned short, size_t, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemsetD2D16Async_ptsz(CUdeviceptr a0, size_t a1, unsigned short a2, size_t a3, size_t a4, CUstream a5) {
     cpu_device::PerThreadStream scope;
     return cuMemsetD2D16Async(a0, a1, a2, a3, a4, a5);
 }
 WEAK CUresult cuMemsetD2D16_v2(CUdeviceptr, size_t, unsigned short, size_t, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemsetD2D16_v2_ptds(CUdeviceptr a0, size_t a1, unsigned short a2, size_t a3, size_t a4) {
     cpu_device::PerThreadStream scope;
     return cuMemsetD2D16_v2(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuMemsetD2D32() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemsetD2D32Async(CUdeviceptr, size_t, unsigned int, size_t, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemsetD2D32Async_ptsz(CUdeviceptr a0, size_t a1, unsigned int a2, size_t a3, size_t a4, CUstream a5) {
     cpu_device::PerThreadStream scope;
     return cuMemsetD2D32Async(a0, a1, a2, a3, a4, a5);
 }
 WEAK CUresult cuMemsetD2D32_v2(CUdeviceptr, size_t, unsigned int, size_t, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemsetD2D32_v2_ptds(CUdeviceptr a0, size_t a1, unsigned int a2, size_t a3, size_t a4) {
     cpu_device::PerThreadStream scope;
     return cuMemsetD2D32_v2(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuMemsetD2D8() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemsetD2D8Async(CUdeviceptr, size_t, unsigned char, size_t, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemsetD2D8Async_ptsz(CUdeviceptr a0, size_t a1, unsigned char a2, size_t a3, size_t a4, CUstream a5) {
     cpu_device::PerThreadStream scope;
     return cuMemsetD2D8Async(a0, a1, a2, a3, a4, a5);
 }
 WEAK CUresult cuMemsetD2D8_v2(CUdeviceptr, size_t, unsigned char, size_t, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemsetD2D8_v2_ptds(CUdeviceptr a0, size_t a1, unsigned char a2, size_t a3, size_t a4) {
     cpu_device::PerThreadStream scope;
     return cuMemsetD2D8_v2(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuMemsetD32() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemsetD32Async(CUdeviceptr, unsigned int, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemsetD32Async_ptsz(CUdeviceptr a0, unsigned int a1, size_t a2, CUstream a3) {
     cpu_device::PerThreadStream scope;
     return cuMemsetD32Async(a0, a1, a2, a3);
 }
 WEAK CUresult cuMemsetD32_v2(CUdeviceptr, unsigned int, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemsetD32_v2_ptds(CUdeviceptr a0, unsigned int a1, size_t a2) {
     cpu_device::PerThreadStream scope;
     return cuMemsetD32_v2(a0, a1, a2);
 }
 WEAK CUresult cuMemsetD8() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMemsetD8Async(CUdeviceptr, unsigned char, size_t, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemsetD8Async_ptsz(CUdeviceptr a0, unsigned char a1, size_t a2, CUstream a3) {
     cpu_device::PerThreadStream scope;
     return cuMemsetD8Async(a0, a1, a2, a3);
 }
 WEAK CUresult cuMemsetD8_v2(CUdeviceptr, unsigned char, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuMemsetD8_v2_ptds(CUdeviceptr a0, unsigned char a1, size_t a2) {
     cpu_device::PerThreadStream scope;
     return cuMemsetD8_v2(a0, a1, a2);
 }
 WEAK CUresult cuMipmappedArrayCreate(CUmipmappedArray *, const CUDA_ARRAY3D_DESCRIPTOR *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMipmappedArrayDestroy(CUmipmappedArray) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMipmappedArrayGetLevel(CUarray *, CUmipmappedArray, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMipmappedArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *, CUmipmappedArray, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMipmappedArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *, CUmipmappedArray) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuModuleEnumerateFunctions(CUfunction *, unsigned int, CUmodule) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuModuleGetFunction(CUfunction *, CUmodule, const char *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuModuleGetFunctionCount(unsigned int *, CUmodule) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuModuleGetGlobal() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuModuleGetGlobal_v2(CUdeviceptr *, size_t *, CUmodule, const char *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuModuleGetSurfRef(CUsurfref *, CUmodule, const char *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuModuleGetTexRef(CUtexref *, CUmodule, const char *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuModuleLoad(CUmodule *, const char *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuModuleLoadData(CUmodule *, const void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuModuleLoadDataEx(CUmodule *, const void *, unsigned int, CUjit_option *, void **) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuModuleLoadFatBinary(CUmodule *, const void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuModuleUnload(CUmodule) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMulticastAddDevice(CUmemGenericAllocationHandle, CUdevice) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMulticastBindAddr(CUmemGenericAllocationHandle, size_t, CUdeviceptr, size_t, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMulticastBindAddr_v2(CUmemGenericAllocationHandle, CUdevice, size_t, CUdeviceptr, size_t, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMulticastBindMem(CUmemGenericAllocationHandle, size_t, CUmemGenericAllocationHandle, size_t, size_t, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMulticastBindMem_v2(CUmemGenericAllocationHandle, CUdevice, size_t, CUmemGenericAllocationHandle, size_t, size_t, unsigned long long) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMulticastCreate(CUmemGenericAllocationHandle *, const CUmulticastObjectProp *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMulticastGetGranularity(size_t *, const CUmulticastObjectProp *, CUmulticastGranularity_flags) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuMulticastUnbind(CUmemGenericAllocationHandle, CUdevice, size_t, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *, CUfunction, int, int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *, CUfunction, int, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *, CUfunction, int, size_t, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuOccupancyMaxActiveClusters(int *, CUfunction, const CUlaunchConfig *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuOccupancyMaxPotentialBlockSize(int *, int *, CUfunction, CUoccupancyB2DSize, size_t, int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *, int *, CUfunction, CUoccupancyB2DSize, size_t, int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuOccupancyMaxPotentialClusterSize(int *, CUfunction, const CUlaunchConfig *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuParamSetSize(CUfunction, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuParamSetTexRef(CUfunction, int, CUtexref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuParamSetf(CUfunction, int, float) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuParamSeti(CUfunction, int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuParamSetv(CUfunction, int, void *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuPointerGetAttribute(void *, CUpointer_attribute, CUdeviceptr) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuPointerGetAttributes(unsigned int, CUpointer_attribute *, void **, CUdeviceptr) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuPointerSetAttribute(const void *, CUpointer_attribute, CUdeviceptr) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuProfilerInitialize(const char *, const char *, CUoutput_mode) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuProfilerStart() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuProfilerStop() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuSignalExternalSemaphoresAsync(const CUexternalSemaphore *, const CUDA_EXTERNAL_SEMAPHORE_SIGNAL_PARAMS *, unsigned int, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuSignalExternalSemaphoresAsync_ptsz(const CUexternalSemaphore *a0, const CUDA_EXTERNAL_SEMAPHORE_SIGNAL_PARAMS *a1, unsigned int a2, CUstream a3) {
     cpu_device::PerThreadStream scope;
     return cuSignalExternalSemaphoresAsync(a0, a1, a2, a3);
 }
 WEAK CUresult cuStreamAddCallback(CUstream, CUstreamCallback, void *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamAddCallback_ptsz(CUstream a0, CUstreamCallback a1, void *a2, unsigned int a3) {
     cpu_device::PerThreadStream scope;
     return cuStreamAddCallback(a0, a1, a2, a3);
 }
 WEAK CUresult cuStreamAttachMemAsync(CUstream, CUdeviceptr, size_t, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamAttachMemAsync_ptsz(CUstream a0, CUdeviceptr a1, size_t a2, unsigned int a3) {
     cpu_device::PerThreadStream scope;
@@ -1842,188 +1842,188 @@ WEAK CUresult cuStreamBatchMemOp(CUstream a0, unsigned int a1, CUstreamBatchMemO
     return cuStreamBatchMemOp_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuStreamBatchMemOp_v2(CUstream, unsigned int, CUstreamBatchMemOpParams *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamBatchMemOp_v2_ptsz(CUstream a0, unsigned int a1, CUstreamBatchMemOpParams *a2, unsigned int a3) {
     cpu_device::PerThreadStream scope;
     return cuStreamBatchMemOp_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuStreamBeginCapture(CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuStreamBeginCaptureToCig(CUstream, CUstreamCigCaptureParams *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamBeginCaptureToCig_ptsz(CUstream a0, CUstreamCigCaptureParams *a1) {
     cpu_device::PerThreadStream scope;
     return cuStreamBeginCaptureToCig(a0, a1);
 }
 WEAK CUresult cuStreamBeginCaptureToGraph(CUstream, CUgraph, const CUgraphNode *, const CUgraphEdgeData *, size_t, CUstreamCaptureMode) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream a0, CUgraph a1, const CUgraphNode *a2, const CUgraphEdgeData *a3, size_t a4, CUstreamCaptureMode a5) {
     cpu_device::PerThreadStream scope;
     return cuStreamBeginCaptureToGraph(a0, a1, a2, a3, a4, a5);
 }
 WEAK CUresult cuStreamBeginCapture_v2(CUstream, CUstreamCaptureMode) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamBeginCapture_v2_ptsz(CUstream a0, CUstreamCaptureMode a1) {
     cpu_device::PerThreadStream scope;
     return cuStreamBeginCapture_v2(a0, a1);
 }
 WEAK CUresult cuStreamBeginRecaptureToGraph(CUstream, CUstreamCaptureMode, CUgraph, CUgraphRecaptureCallback, void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamBeginRecaptureToGraph_ptsz(CUstream a0, CUstreamCaptureMode a1, CUgraph a2, CUgraphRecaptureCallback a3, void *a4) {
     cpu_device::PerThreadStream scope;
     return cuStreamBeginRecaptureToGraph(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuStreamCopyAttributes(CUstream, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamCopyAttributes_ptsz(CUstream a0, CUstream a1) {
     cpu_device::PerThreadStream scope;
     return cuStreamCopyAttributes(a0, a1);
 }
 WEAK CUresult cuStreamCreate(CUstream *, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuStreamCreateWithPriority(CUstream *, unsigned int, int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuStreamDestroy(CUstream a0) {
     return cuStreamDestroy_v2(a0);
 }
 WEAK CUresult cuStreamDestroy_v2(CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuStreamEndCapture(CUstream, CUgraph *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamEndCapture_ptsz(CUstream a0, CUgraph *a1) {
     cpu_device::PerThreadStream scope;
     return cuStreamEndCapture(a0, a1);
 }
 WEAK CUresult cuStreamEndCaptureToCig(CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamEndCaptureToCig_ptsz(CUstream a0) {
     cpu_device::PerThreadStream scope;
     return cuStreamEndCaptureToCig(a0);
 }
 WEAK CUresult cuStreamGetAttribute(CUstream, CUstreamAttrID, CUstreamAttrValue *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamGetAttribute_ptsz(CUstream a0, CUstreamAttrID a1, CUstreamAttrValue *a2) {
     cpu_device::PerThreadStream scope;
     return cuStreamGetAttribute(a0, a1, a2);
 }
 WEAK CUresult cuStreamGetCaptureInfo(CUstream, CUstreamCaptureStatus *, cuuint64_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuStreamGetCaptureInfo_v2(CUstream, CUstreamCaptureStatus *, cuuint64_t *, CUgraph *, const CUgraphNode **, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuStreamGetCaptureInfo_v3(CUstream, CUstreamCaptureStatus *, cuuint64_t *, CUgraph *, const CUgraphNode **, const CUgraphEdgeData **, size_t *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamGetCaptureInfo_v3_ptsz(CUstream a0, CUstreamCaptureStatus *a1, cuuint64_t *a2, CUgraph *a3, const CUgraphNode **a4, const CUgraphEdgeData **a5, size_t *a6) {
     cpu_device::PerThreadStream scope;
     return cuStreamGetCaptureInfo_v3(a0, a1, a2, a3, a4, a5, a6);
 }
 WEAK CUresult cuStreamGetCtx(CUstream, CUcontext *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamGetCtx_ptsz(CUstream a0, CUcontext *a1) {
     cpu_device::PerThreadStream scope;
     return cuStreamGetCtx(a0, a1);
 }
 WEAK CUresult cuStreamGetCtx_v2(CUstream, CUcontext *, CUgreenCtx *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamGetCtx_v2_ptsz(CUstream a0, CUcontext *a1, CUgreenCtx *a2) {
     cpu_device::PerThreadStream scope;
     return cuStreamGetCtx_v2(a0, a1, a2);
 }
 WEAK CUresult cuStreamGetDevResource(CUstream, CUdevResource *, CUdevResourceType) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamGetDevResource_ptsz(CUstream a0, CUdevResource *a1, CUdevResourceType a2) {
     cpu_device::PerThreadStream scope;
     return cuStreamGetDevResource(a0, a1, a2);
 }
 WEAK CUresult cuStreamGetDevice(CUstream, CUdevice *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamGetDevice_ptsz(CUstream a0, CUdevice *a1) {
     cpu_device::PerThreadStream scope;
     return cuStreamGetDevice(a0, a1);
 }
 WEAK CUresult cuStreamGetFlags(CUstream, unsigned int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamGetFlags_ptsz(CUstream a0, unsigned int *a1) {
     cpu_device::PerThreadStream scope;
     return cuStreamGetFlags(a0, a1);
 }
 WEAK CUresult cuStreamGetGreenCtx(CUstream, CUgreenCtx *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuStreamGetId(CUstream, unsigned long long *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamGetId_ptsz(CUstream a0, unsigned long long *a1) {
     cpu_device::PerThreadStream scope;
     return cuStreamGetId(a0, a1);
 }
 WEAK CUresult cuStreamGetPriority(CUstream, int *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamGetPriority_ptsz(CUstream a0, int *a1) {
     cpu_device::PerThreadStream scope;
     return cuStreamGetPriority(a0, a1);
 }
 WEAK CUresult cuStreamIsCapturing(CUstream, CUstreamCaptureStatus *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamIsCapturing_ptsz(CUstream a0, CUstreamCaptureStatus *a1) {
     cpu_device::PerThreadStream scope;
     return cuStreamIsCapturing(a0, a1);
 }
 WEAK CUresult cuStreamQuery(CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamQuery_ptsz(CUstream a0) {
     cpu_device::PerThreadStream scope;
     return cuStreamQuery(a0);
 }
 WEAK CUresult cuStreamSetAttribute(CUstream, CUstreamAttrID, const CUstreamAttrValue *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamSetAttribute_ptsz(CUstream a0, CUstreamAttrID a1, const CUstreamAttrValue *a2) {
     cpu_device::PerThreadStream scope;
     return cuStreamSetAttribute(a0, a1, a2);
 }
 WEAK CUresult cuStreamSynchronize(CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamSynchronize_ptsz(CUstream a0) {
     cpu_device::PerThreadStream scope;
     return cuStreamSynchronize(a0);
 }
 WEAK CUresult cuStreamUpdateCaptureDependencies(CUstream, CUgraphNode *, size_t, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuStreamUpdateCaptureDependencies_v2(CUstream, CUgraphNode *, const CUgraphEdgeData *, size_t, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamUpdateCaptureDependencies_v2_ptsz(CUstream a0, CUgraphNode *a1, const CUgraphEdgeData *a2, size_t a3, unsigned int a4) {
     cpu_device::PerThreadStream scope;
     return cuStreamUpdateCaptureDependencies_v2(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuStreamWaitEvent(CUstream, CUevent, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamWaitEvent_ptsz(CUstream a0, CUevent a1, unsigned int a2) {
     cpu_device::PerThreadStream scope;
@@ -2033,7 +2033,7 @@ WEAK CUresult cuStreamWaitValue32(CUstream a0, CUdeviceptr a1, cuuint32_t a2, un
     return cuStreamWaitValue32_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuStreamWaitValue32_v2(CUstream, CUdeviceptr, cuuint32_t, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamWaitValue32_v2_ptsz(CUstream a0, CUdeviceptr a1, cuuint32_t a2, unsigned int a3) {
     cpu_device::PerThreadStream scope;
@@ -2043,7 +2043,7 @@ WEAK CUresult cuStreamWaitValue64(CUstream a0, CUdeviceptr a1, cuuint64_t a2, un
     return cuStreamWaitValue64_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuStreamWaitValue64_v2(CUstream, CUdeviceptr, cuuint64_t, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamWaitValue64_v2_ptsz(CUstream a0, CUdeviceptr a1, cuuint64_t a2, unsigned int a3) {
     cpu_device::PerThreadStream scope;
@@ -2053,7 +2053,7 @@ WEAK CUresult cuStreamWriteValue32(CUstream a0, CUdeviceptr a1, cuuint32_t a2, u
     return cuStreamWriteValue32_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuStreamWriteValue32_v2(CUstream, CUdeviceptr, cuuint32_t, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamWriteValue32_v2_ptsz(CUstream a0, CUdeviceptr a1, cuuint32_t a2, unsigned int a3) {
     cpu_device::PerThreadStream scope;
@@ -2063,173 +2063,173 @@ WEAK CUresult cuStreamWriteValue64(CUstream a0, CUdeviceptr a1, cuuint64_t a2, u
     return cuStreamWriteValue64_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuStreamWriteValue64_v2(CUstream, CUdeviceptr, cuuint64_t, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuStreamWriteValue64_v2_ptsz(CUstream a0, CUdeviceptr a1, cuuint64_t a2, unsigned int a3) {
     cpu_device::PerThreadStream scope;
     return cuStreamWriteValue64_v2(a0, a1, a2, a3);
 }
 WEAK CUresult cuSurfObjectCreate(CUsurfObject *, const CUDA_RESOURCE_DESC *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuSurfObjectDestroy(CUsurfObject) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuSurfObjectGetResourceDesc(CUDA_RESOURCE_DESC *, CUsurfObject) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuSurfRefGetArray(CUarray *, CUsurfref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuSurfRefSetArray(CUsurfref, CUarray, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTensorMapEncodeIm2col(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *, const cuuint64_t *, const int *, const int *, cuuint32_t, cuuint32_t, const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTensorMapEncodeIm2colWide(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *, const cuuint64_t *, int, int, cuuint32_t, cuuint32_t, const cuuint32_t *, CUtensorMapInterleave, CUtensorMapIm2ColWideMode, CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTensorMapEncodeTiled(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *, const cuuint64_t *, const cuuint32_t *, const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTensorMapReplaceAddress(CUtensorMap *, void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTensorMapSetAllocationClass(CUtensorMap *, CUtensorMapAllocClass, CUtensorMapAllocClass *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexObjectCreate(CUtexObject *, const CUDA_RESOURCE_DESC *, const CUDA_TEXTURE_DESC *, const CUDA_RESOURCE_VIEW_DESC *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexObjectDestroy(CUtexObject) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexObjectGetResourceDesc(CUDA_RESOURCE_DESC *, CUtexObject) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexObjectGetResourceViewDesc(CUDA_RESOURCE_VIEW_DESC *, CUtexObject) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexObjectGetTextureDesc(CUDA_TEXTURE_DESC *, CUtexObject) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefCreate(CUtexref *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefDestroy(CUtexref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefGetAddress() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefGetAddressMode(CUaddress_mode *, CUtexref, int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefGetAddress_v2(CUdeviceptr *, CUtexref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefGetArray(CUarray *, CUtexref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefGetBorderColor(float *, CUtexref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefGetFilterMode(CUfilter_mode *, CUtexref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefGetFlags(unsigned int *, CUtexref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefGetFormat(CUarray_format *, int *, CUtexref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefGetMaxAnisotropy(int *, CUtexref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefGetMipmapFilterMode(CUfilter_mode *, CUtexref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefGetMipmapLevelBias(float *, CUtexref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefGetMipmapLevelClamp(float *, float *, CUtexref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefGetMipmappedArray(CUmipmappedArray *, CUtexref) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetAddress() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetAddress2D() {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetAddress2D_v2(CUtexref, const CUDA_ARRAY_DESCRIPTOR *, CUdeviceptr, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetAddress2D_v3(CUtexref, const CUDA_ARRAY_DESCRIPTOR *, CUdeviceptr, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetAddressMode(CUtexref, int, CUaddress_mode) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetAddress_v2(size_t *, CUtexref, CUdeviceptr, size_t) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetArray(CUtexref, CUarray, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetBorderColor(CUtexref, float *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetFilterMode(CUtexref, CUfilter_mode) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetFlags(CUtexref, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetFormat(CUtexref, CUarray_format, int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetMaxAnisotropy(CUtexref, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetMipmapFilterMode(CUtexref, CUfilter_mode) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetMipmapLevelBias(CUtexref, float) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetMipmapLevelClamp(CUtexref, float, float) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuTexRefSetMipmappedArray(CUtexref, CUmipmappedArray, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuUserObjectCreate(CUuserObject *, void *, CUhostFn, unsigned int, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuUserObjectRelease(CUuserObject, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuUserObjectRetain(CUuserObject, unsigned int) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuVDPAUCtxCreate(CUcontext *a0, unsigned int a1, CUdevice a2, unsigned int a3, void *a4) {
     return cuVDPAUCtxCreate_v2(a0, a1, a2, a3, a4);
 }
 WEAK CUresult cuVDPAUCtxCreate_v2(CUcontext *, unsigned int, CUdevice, unsigned int, void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuVDPAUGetDevice(CUdevice *, unsigned int, void *) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 WEAK CUresult cuWaitExternalSemaphoresAsync(const CUexternalSemaphore *, const CUDA_EXTERNAL_SEMAPHORE_WAIT_PARAMS *, unsigned int, CUstream) {
-    return static_cast<CUresult>(cpu_device::kNotSupported);
+    return static_cast<CUresult>(cpu_device::not_supported());
 }
 CUresult cuWaitExternalSemaphoresAsync_ptsz(const CUexternalSemaphore *a0, const CUDA_EXTERNAL_SEMAPHORE_WAIT_PARAMS *a1, unsigned int a2, CUstream a3) {
     cpu_device::PerThreadStream scope;

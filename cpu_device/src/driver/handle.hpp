@@ -7,7 +7,21 @@
 
 namespace cpu_device {
 
-enum class HandleKind : uint64_t { context = 1, stream, event, module, library, kernel, function, pool, link };
+enum class HandleKind : uint64_t {
+    context = 1,
+    stream,
+    event,
+    module,
+    library,
+    kernel,
+    function,
+    pool,
+    link,
+    graph,
+    node,
+    graph_exec,
+    user_object
+};
 
 class Object {
   public:

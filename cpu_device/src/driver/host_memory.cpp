@@ -14,7 +14,7 @@ constexpr unsigned kRegisterFlags =
     CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_READ_ONLY;
 
 CUresult allocate(void **out, size_t size, unsigned flags) {
-    return in_context([&](Context &context) {
+    return in_context_unnoticed([&](Context &context) {
         if (!out || !size || (flags & ~kAllocFlags)) return CUDA_ERROR_INVALID_VALUE;
         Entry entry;
         entry.context = context.id;
@@ -45,7 +45,7 @@ CUresult cuMemHostAlloc(void **out, size_t size, unsigned flags) {
 }
 
 CUresult cuMemFreeHost(void *host) {
-    return in_context([&](Context &context) {
+    return in_context_unnoticed([&](Context &context) {
         if (!host) return CUDA_SUCCESS;
         const Allocation *found = host_allocation(host);
         const auto base = reinterpret_cast<uint64_t>(host);
@@ -74,7 +74,7 @@ CUresult cuMemHostGetFlags(unsigned *flags, void *host) {
 }
 
 CUresult cuMemHostRegister_v2(void *host, size_t size, unsigned flags) {
-    return in_context([&](Context &context) {
+    return in_context_unnoticed([&](Context &context) {
         if (!host || !size || (flags & ~kRegisterFlags)) return CUDA_ERROR_INVALID_VALUE;
         if (!host_can_read(host, size)) return CUDA_ERROR_INVALID_VALUE;
         Entry entry;
@@ -86,7 +86,7 @@ CUresult cuMemHostRegister_v2(void *host, size_t size, unsigned flags) {
 }
 
 CUresult cuMemHostUnregister(void *host) {
-    return in_context([&](Context &context) {
+    return in_context_unnoticed([&](Context &context) {
         if (!host) return CUDA_ERROR_INVALID_VALUE;
         const Allocation *found = host_allocation(host);
         const auto base = reinterpret_cast<uint64_t>(host);

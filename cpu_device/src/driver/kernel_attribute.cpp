@@ -15,7 +15,7 @@ CUresult get_attribute(const Kernel &kernel, const KernelSettings &settings, CUf
     case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES: return give(kernel.const_bytes);
     case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: return give(kernel.local_bytes);
     case CU_FUNC_ATTRIBUTE_NUM_REGS: return give(kernel.registers);
-    case CU_FUNC_ATTRIBUTE_PTX_VERSION:
+    case CU_FUNC_ATTRIBUTE_PTX_VERSION: return give(kernel.program->target());
     case CU_FUNC_ATTRIBUTE_BINARY_VERSION: return give(device_limits().cc);
     case CU_FUNC_ATTRIBUTE_CACHE_MODE_CA: return give(0);
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: {

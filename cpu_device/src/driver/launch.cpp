@@ -1,5 +1,6 @@
 // Launches: checked, the parameters copied, and put into a stream.
-#include "module.hpp"
+#include "capture.hpp"
+#include "kernel_work.hpp"
 #include "occupancy.hpp"
 
 #include <cstring>
@@ -13,12 +14,6 @@ constexpr unsigned kMostBlock[3] = {1024, 1024, 64};
 constexpr uint32_t kMostParams = 32764; // bytes
 constexpr uint64_t kPortableCluster = 8;
 
-struct Request {
-    Dim3 grid, block, cluster{1, 1, 1};
-    unsigned shared = 0;
-    bool cooperative = false, has_cluster = false;
-};
-
 uint64_t count(const Dim3 &d) {
     return uint64_t(d.x) * d.y * d.z;
 }
@@ -27,7 +22,7 @@ bool within(const Dim3 &d, uint64_t x, uint64_t y, uint64_t z) {
     return d.x && d.y && d.z && d.x <= x && d.y <= y && d.z <= z;
 }
 
-CUresult check_cluster(const Request &r, const Function &f) {
+CUresult check_cluster(const LaunchRequest &r, const Function &f) {
     if (!r.has_cluster) return f.settings->cluster_must_be_set ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
     const Dim3 &c = r.cluster;
     if (!c.x || !c.y || !c.z || r.grid.x % c.x || r.grid.y % c.y || r.grid.z % c.z) return CUDA_ERROR_INVALID_VALUE;
@@ -35,7 +30,7 @@ CUresult check_cluster(const Request &r, const Function &f) {
     return count(c) <= most ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CLUSTER_SIZE;
 }
 
-CUresult check(const Request &r, const Function &f) {
+CUresult check(const LaunchRequest &r, const Function &f) {
     const Kernel &kernel = *f.kernel;
     if (!within(r.grid, kMostGrid[0], kMostGrid[1], kMostGrid[2]) ||
         !within(r.block, kMostBlock[0], kMostBlock[1], kMostBlock[2]))
@@ -91,7 +86,68 @@ CUresult copy_params(const Kernel &kernel, void **params, void **extra, std::vec
     return CUDA_SUCCESS;
 }
 
-void run_in(Context &context, const Launch &launch) {
+CUresult launch(CUfunction handle, const LaunchRequest &request, CUstream stream_handle, void **params, void **extra,
+                const LaunchAttributes &attributes = {}) {
+    return in_stream<Capturing::recorded>(stream_handle, [&](Stream &stream) {
+        CUresult status = CUDA_SUCCESS;
+        std::shared_ptr<Function> f = function_of(handle, status);
+        if (!f) return status;
+        if (f->context.get() != &stream.context) return CUDA_ERROR_INVALID_HANDLE;
+        KernelWork work;
+        status = make_kernel_work(std::move(f), request, params, extra, work);
+        if (status != CUDA_SUCCESS) return status;
+        if (stream.capturing) {
+            work.named_function = handle;
+            work.attributes = attributes;
+            return capture(stream, std::move(work));
+        }
+        Context &context = stream.context;
+        stream.submit(
+            [job = std::move(work.launch), program = work.function->program, &context] { run_kernel(context, job); });
+        return CUDA_SUCCESS;
+    });
+}
+
+} // namespace
+
+namespace cpu_device {
+
+CUresult read_attribute(int id, const CUlaunchAttributeValue &value, LaunchRequest &request) {
+    switch (id) {
+    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE: request.cooperative = value.cooperative != 0; return CUDA_SUCCESS;
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+        request.has_cluster = true;
+        request.cluster = {value.clusterDim.x, value.clusterDim.y, value.clusterDim.z};
+        return CUDA_SUCCESS;
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
+    case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
+    case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE: return CUDA_ERROR_NOT_SUPPORTED;
+    default: return id >= 0 && id <= CU_LAUNCH_ATTRIBUTE_SHARED_MEMORY_MODE ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    }
+}
+
+CUresult refresh(KernelWork &work) {
+    const LaunchRequest &request = work.request;
+    const CUresult status = check(request, *work.function);
+    work.launch.kernel = work.function->kernel;
+    work.launch.grid = request.grid;
+    work.launch.block = request.block;
+    work.launch.cluster = request.cluster;
+    work.launch.dynamic_shared_bytes = request.shared;
+    work.launch.cooperative = request.cooperative;
+    return status;
+}
+
+CUresult make_kernel_work(std::shared_ptr<Function> function, const LaunchRequest &request, void **params, void **extra,
+                          KernelWork &work) {
+    work.function = std::move(function);
+    work.request = request;
+    work.packed = extra != nullptr;
+    const CUresult status = refresh(work);
+    return status == CUDA_SUCCESS ? copy_params(*work.function->kernel, params, extra, work.launch.params) : status;
+}
+
+void run_kernel(Context &context, const Launch &launch) {
     if (context.fault() != CUDA_SUCCESS) return;
     Fault fault;
     const Status status = run(launch, memory(), machine_options(), &context.stop, fault);
@@ -100,54 +156,13 @@ void run_in(Context &context, const Launch &launch) {
     context.fail(status, fault);
 }
 
-CUresult launch(CUfunction handle, const Request &request, CUstream stream_handle, void **params, void **extra) {
-    return in_stream(stream_handle, [&](Stream &stream) {
-        CUresult status = CUDA_SUCCESS;
-        const std::shared_ptr<Function> f = function_of(handle, status);
-        if (!f) return status;
-        if (f->context.get() != &stream.context) return CUDA_ERROR_INVALID_HANDLE;
-        status = check(request, *f);
-        Launch job;
-        if (status == CUDA_SUCCESS) status = copy_params(*f->kernel, params, extra, job.params);
-        if (status != CUDA_SUCCESS) return status;
-        job.kernel = f->kernel;
-        job.grid = request.grid;
-        job.block = request.block;
-        job.cluster = request.cluster;
-        job.dynamic_shared_bytes = request.shared;
-        job.cooperative = request.cooperative;
-        Context &context = stream.context;
-        stream.submit([job = std::move(job), program = f->program, &context] { run_in(context, job); });
-        return CUDA_SUCCESS;
-    });
-}
-
-// Attributes that ask for something of the launch are taken; hints have no effect.
-CUresult read_attribute(const CUlaunchAttribute &a, Request &request) {
-    switch (static_cast<int>(a.id)) {
-    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE: request.cooperative = a.value.cooperative != 0; return CUDA_SUCCESS;
-    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-        request.has_cluster = true;
-        request.cluster = {a.value.clusterDim.x, a.value.clusterDim.y, a.value.clusterDim.z};
-        return CUDA_SUCCESS;
-    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
-    case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
-    case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE: return CUDA_ERROR_NOT_SUPPORTED;
-    default: {
-        const int number = static_cast<int>(a.id);
-        return number >= 0 && number <= CU_LAUNCH_ATTRIBUTE_SHARED_MEMORY_MODE ? CUDA_SUCCESS
-                                                                               : CUDA_ERROR_INVALID_VALUE;
-    }
-    }
-}
-
-} // namespace
+} // namespace cpu_device
 
 extern "C" {
 
 CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
                         unsigned shared, CUstream stream, void **params, void **extra) {
-    Request request;
+    LaunchRequest request;
     request.grid = {gx, gy, gz};
     request.block = {bx, by, bz};
     request.shared = shared;
@@ -156,7 +171,7 @@ CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, uns
 
 CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
                                    unsigned bz, unsigned shared, CUstream stream, void **params) {
-    Request request;
+    LaunchRequest request;
     request.grid = {gx, gy, gz};
     request.block = {bx, by, bz};
     request.shared = shared;
@@ -167,12 +182,16 @@ CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned gx, unsigned gy, unsig
 CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f, void **params, void **extra) {
     if (!initialized()) return CUDA_ERROR_NOT_INITIALIZED;
     if (!config || (config->numAttrs && !config->attrs)) return CUDA_ERROR_INVALID_VALUE;
-    Request request;
+    LaunchRequest request;
     request.grid = {config->gridDimX, config->gridDimY, config->gridDimZ};
     request.block = {config->blockDimX, config->blockDimY, config->blockDimZ};
     request.shared = config->sharedMemBytes;
-    for (unsigned i = 0; i < config->numAttrs; i++)
-        if (const CUresult status = read_attribute(config->attrs[i], request)) return status;
-    return launch(f, request, config->hStream, params, extra);
+    LaunchAttributes attributes;
+    for (unsigned i = 0; i < config->numAttrs; i++) {
+        const int id = static_cast<int>(config->attrs[i].id);
+        if (const CUresult status = read_attribute(id, config->attrs[i].value, request)) return status;
+        if (id != CU_LAUNCH_ATTRIBUTE_IGNORE) attributes[id] = config->attrs[i].value;
+    }
+    return launch(f, request, config->hStream, params, extra, attributes);
 }
 }

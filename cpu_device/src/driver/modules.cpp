@@ -8,7 +8,7 @@ using namespace cpu_device;
 namespace {
 
 CUresult load(CUmodule *out, const void *image, size_t size, unsigned n, CUjit_option *options, void **values) {
-    return in_context([&](Context &context) {
+    return in_context_unnoticed([&](Context &context) {
         JitOptions jit;
         CUresult status = out && image ? jit.read(n, options, values) : CUDA_ERROR_INVALID_VALUE;
         if (status != CUDA_SUCCESS) return status;

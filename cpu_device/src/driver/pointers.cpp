@@ -28,6 +28,15 @@ bool host_sees(const Allocation &found) {
     return found.kind != MemoryKind::device && found.kind != MemoryKind::module;
 }
 
+// What kernels of the current context are allowed to do.  The interpreter itself lets every device use all memory.
+unsigned access_of(const Allocation &found, const Entry &entry) {
+    constexpr unsigned all = CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE;
+    const std::shared_ptr<Context> context = current_context();
+    if (!context || host_sees(found) || context->device == found.device) return all;
+    if (entry.pool) return entry.pool->access(context->device) & all;
+    return context->is_peer(entry.context) ? all : 0;
+}
+
 CUresult get(void *out, int name, CUdeviceptr address, const Allocation &found) {
     Entry entry;
     ledger().find(found.base, entry);
@@ -50,7 +59,7 @@ CUresult get(void *out, int name, CUdeviceptr address, const Allocation &found) 
     case CU_POINTER_ATTRIBUTE_MAPPED: return put<unsigned>(out, 1);
     case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES: return put<unsigned long long>(out, 0);
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE: return put<unsigned>(out, 0);
-    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS: return put<unsigned>(out, CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE);
+    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS: return put<unsigned>(out, access_of(found, entry));
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE: return put(out, entry.pool ? as<CUmemoryPool>(*entry.pool) : nullptr);
     case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID: return put<unsigned long long>(out, found.id);
     case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE: return put<unsigned>(out, 0);

@@ -33,10 +33,14 @@ CUresult Pool::get(CUmemPool_attribute name, void *value) {
     case CU_MEMPOOL_ATTR_USED_MEM_CURRENT: *as_size = used_; return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
     case CU_MEMPOOL_ATTR_USED_MEM_HIGH: *as_size = used_high_; return CUDA_SUCCESS;
-    case CU_MEMPOOL_ATTR_ALLOCATION_TYPE: *as_int = CU_MEM_ALLOCATION_TYPE_PINNED; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_ALLOCATION_TYPE:
+        *as_int = kind == MemoryKind::managed ? CU_MEM_ALLOCATION_TYPE_MANAGED : CU_MEM_ALLOCATION_TYPE_PINNED;
+        return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_EXPORT_HANDLE_TYPES: *as_int = CU_MEM_HANDLE_TYPE_NONE; return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_LOCATION_ID: *as_int = device; return CUDA_SUCCESS;
-    case CU_MEMPOOL_ATTR_LOCATION_TYPE: *as_int = CU_MEM_LOCATION_TYPE_DEVICE; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_LOCATION_TYPE:
+        *as_int = kind == MemoryKind::pinned ? CU_MEM_LOCATION_TYPE_HOST : CU_MEM_LOCATION_TYPE_DEVICE;
+        return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_MAX_POOL_SIZE: *as_size = max_size; return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_HW_DECOMPRESS_ENABLED: *as_int = 0; return CUDA_SUCCESS;
     default: return CUDA_ERROR_INVALID_VALUE;
@@ -73,6 +77,18 @@ std::shared_ptr<Pool> default_pool(int device) {
         publish(pool);
     }
     return pool;
+}
+
+CUmemAccess_flags Pool::access(int of_device) {
+    if (of_device == device) return CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+    std::lock_guard<std::mutex> guard(lock_);
+    const auto found = access_.find(of_device);
+    return found == access_.end() ? CU_MEM_ACCESS_FLAGS_PROT_NONE : found->second;
+}
+
+void Pool::set_access(int of_device, CUmemAccess_flags flags) {
+    std::lock_guard<std::mutex> guard(lock_);
+    access_[of_device] = flags;
 }
 
 } // namespace cpu_device

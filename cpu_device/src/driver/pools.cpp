@@ -2,6 +2,7 @@
 //
 // Memory is there at once and freed when the stream comes to it; memory that was freed but not yet reached is waited for when there is no other.
 #include "call.hpp"
+#include "capture.hpp"
 #include "ledger.hpp"
 #include "pool.hpp"
 
@@ -33,14 +34,15 @@ CUresult allocate(CUdeviceptr *out, size_t size, const std::shared_ptr<Pool> &po
     if (!out || !pool) return CUDA_ERROR_INVALID_VALUE;
     *out = 0;
     if (!size) return CUDA_SUCCESS;
+    if (stream.capturing) return capture_allocation(stream, out, size, pool->device);
     Entry entry;
     entry.context = stream.context.id;
     entry.pool = pool;
     if (!pool->took(size)) return CUDA_ERROR_OUT_OF_MEMORY;
-    const Allocation *made = ledger().allocate(size, kGranuleOfDevice, MemoryKind::device, pool->device, entry);
+    const Allocation *made = ledger().allocate(size, kGranuleOfDevice, pool->kind, pool->device, entry);
     if (!made) {
         stream.context.synchronize();
-        made = ledger().allocate(size, kGranuleOfDevice, MemoryKind::device, pool->device, entry);
+        made = ledger().allocate(size, kGranuleOfDevice, pool->kind, pool->device, entry);
     }
     if (!made) {
         pool->took_back(size);
@@ -67,6 +69,26 @@ template <class Body> CUresult on_pool(CUmemoryPool handle, Body &&body) {
     });
 }
 
+// Memory of cuMemAlloc may be freed in order too.
+bool from_pool(const Allocation &allocation) {
+    Entry entry;
+    return allocation.kind == MemoryKind::device || (ledger().find(allocation.base, entry) && entry.pool);
+}
+
+// What a new pool gives: memory of a device, page-locked memory of the host, or managed memory that belongs to either.
+bool kind_of(const CUmemPoolProps &props, MemoryKind &kind) {
+    const bool host =
+        props.location.type == CU_MEM_LOCATION_TYPE_HOST || props.location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA;
+    const bool here = props.location.type == CU_MEM_LOCATION_TYPE_DEVICE && is_device(props.location.id);
+    const bool none = props.location.type == CU_MEM_LOCATION_TYPE_NONE;
+    if (props.allocType == CU_MEM_ALLOCATION_TYPE_MANAGED) {
+        kind = MemoryKind::managed;
+        return host || here || none;
+    }
+    kind = host ? MemoryKind::pinned : MemoryKind::device;
+    return props.allocType == CU_MEM_ALLOCATION_TYPE_PINNED && (host || here);
+}
+
 } // namespace
 
 extern "C" {
@@ -82,7 +104,7 @@ CUresult cuDeviceGetMemPool(CUmemoryPool *out, CUdevice device) {
 CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool handle) {
     return on_device(device, [&] {
         std::shared_ptr<Pool> pool = lookup<Pool>(handle);
-        if (!pool || pool->device != device) return CUDA_ERROR_INVALID_VALUE;
+        if (!pool || pool->device != device || pool->kind != MemoryKind::device) return CUDA_ERROR_INVALID_VALUE;
         Current &c = current();
         std::lock_guard<std::mutex> guard(c.lock);
         c.pools[device] = std::move(pool);
@@ -98,11 +120,11 @@ CUresult cuMemGetDefaultMemPool(CUmemoryPool *out, CUmemLocation *location, CUme
 
 CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props) {
     return call([&] {
-        if (!out || !props || props->allocType != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
+        MemoryKind kind = MemoryKind::device;
+        if (!out || !props || !kind_of(*props, kind)) return CUDA_ERROR_INVALID_VALUE;
         if (props->handleTypes != CU_MEM_HANDLE_TYPE_NONE) return CUDA_ERROR_NOT_SUPPORTED;
-        if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_NOT_SUPPORTED;
-        if (!is_device(props->location.id)) return CUDA_ERROR_INVALID_VALUE;
-        auto pool = std::make_shared<Pool>(props->location.id, false, props->maxSize);
+        const int device = props->location.type == CU_MEM_LOCATION_TYPE_DEVICE ? props->location.id : 0;
+        auto pool = std::make_shared<Pool>(device, false, props->maxSize, kind);
         publish(pool);
         *out = as<CUmemoryPool>(*pool);
         return CUDA_SUCCESS;
@@ -144,33 +166,36 @@ CUresult cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *map, siz
             if (map[i].location.id == pool.device && map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
                 return CUDA_ERROR_INVALID_VALUE;
         }
+        for (size_t i = 0; i < count; i++) pool.set_access(map[i].location.id, map[i].flags);
         return CUDA_SUCCESS;
     });
 }
 
 CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmemLocation *location) {
-    return on_pool(handle, [&](Pool &) {
+    return on_pool(handle, [&](Pool &pool) {
         if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_INVALID_VALUE;
         if (!is_device(location->id)) return CUDA_ERROR_INVALID_DEVICE;
-        *flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+        *flags = pool.access(location->id);
         return CUDA_SUCCESS;
     });
 }
 
 CUresult cuMemAllocAsync(CUdeviceptr *out, size_t size, CUstream handle) {
-    return in_stream(handle,
-                     [&](Stream &stream) { return allocate(out, size, current_pool(stream.context.device), stream); });
+    return in_stream<Capturing::recorded>(
+        handle, [&](Stream &stream) { return allocate(out, size, current_pool(stream.context.device), stream); });
 }
 
 CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPool pool, CUstream handle) {
-    return in_stream(handle, [&](Stream &stream) { return allocate(out, size, lookup<Pool>(pool), stream); });
+    return in_stream<Capturing::recorded>(
+        handle, [&](Stream &stream) { return allocate(out, size, lookup<Pool>(pool), stream); });
 }
 
 CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
-    return in_stream(handle, [&](Stream &stream) {
+    return in_stream<Capturing::recorded>(handle, [&](Stream &stream) {
         if (!address) return CUDA_SUCCESS;
+        if (stream.capturing) return capture_free(stream, address);
         const Allocation *found = memory().find(address, 1);
-        if (!found || found->base != address || found->kind != MemoryKind::device || !ledger().begin_free(address))
+        if (!found || found->base != address || !from_pool(*found) || !ledger().begin_free(address))
             return CUDA_ERROR_INVALID_VALUE;
         stream.submit([address] { ledger().release(address); });
         return CUDA_SUCCESS;

@@ -24,6 +24,14 @@ bool in_stream_work() {
     return working;
 }
 
+StreamWork::StreamWork() : before_(working) {
+    working = true;
+}
+
+StreamWork::~StreamWork() {
+    working = before_;
+}
+
 Stream::Stream(std::shared_ptr<Context> owner_, unsigned flags_, int priority_)
     : owner(std::move(owner_)), context(*owner), flags(flags_), priority(priority_), id(next_id()) {}
 
@@ -57,8 +65,12 @@ Moment Stream::submit(Work work, bool by_worker) {
 }
 
 void Stream::wait_for(const Moment &moment) {
-    std::lock_guard<std::mutex> guard(lock_);
-    if (!moment.passed()) after_.push_back(moment);
+    if (moment.passed()) return;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        after_.push_back(moment);
+    }
+    submit([] {}); // waiting is work too: the stream is not done before
 }
 
 Moment Stream::last() const {

@@ -1,6 +1,7 @@
 // A stream: operations in order, done by a thread of its own, or by the thread that waits for them where that is sooner.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <string>
@@ -14,6 +15,7 @@
 namespace cpu_device {
 
 class Context;
+struct StreamCapture;
 
 class Stream : public Object, public std::enable_shared_from_this<Stream> {
   public:
@@ -37,6 +39,9 @@ class Stream : public Object, public std::enable_shared_from_this<Stream> {
     const unsigned flags;
     const int priority;
     const uint64_t id;
+    // What is being captured here; the lock of captures is held.
+    std::shared_ptr<StreamCapture> capture;
+    std::atomic<bool> capturing{false};
 
   private:
     struct Operation {
@@ -60,5 +65,17 @@ class Stream : public Object, public std::enable_shared_from_this<Stream> {
 
 // True in a thread that is doing a stream's work: host functions may not call CUDA.
 bool in_stream_work();
+
+// While one lives, its thread does a stream's work.
+class StreamWork {
+  public:
+    StreamWork();
+    ~StreamWork();
+    StreamWork(const StreamWork &) = delete;
+    StreamWork &operator=(const StreamWork &) = delete;
+
+  private:
+    const bool before_;
+};
 
 } // namespace cpu_device

@@ -1,5 +1,6 @@
 // The functions about streams.
 #include "call.hpp"
+#include "capture.hpp"
 #include "event.hpp"
 
 #include <cstring>
@@ -22,7 +23,7 @@ CUresult create(CUstream *out, unsigned flags, int priority) {
 }
 
 template <class T, class Get> CUresult ask(CUstream handle, T *out, Get &&get) {
-    return in_stream(handle, [&](Stream &stream) {
+    return in_stream<Capturing::ignored>(handle, [&](Stream &stream) {
         if (!out) return CUDA_ERROR_INVALID_VALUE;
         *out = get(stream);
         return CUDA_SUCCESS;
@@ -46,6 +47,7 @@ CUresult cuStreamDestroy_v2(CUstream handle) {
         if (in_stream_work()) return CUDA_ERROR_NOT_PERMITTED;
         const std::shared_ptr<Stream> stream = retire<Stream>(handle);
         if (!stream) return CUDA_ERROR_INVALID_HANDLE;
+        abandon_capture(*stream);
         // what it still has to do is done, and its context waits for that
         if (stream->idle())
             stream->context.forget(*stream);
@@ -58,21 +60,28 @@ CUresult cuStreamDestroy_v2(CUstream handle) {
 
 CUresult cuStreamSynchronize(CUstream handle) {
     return in_stream(handle, [](Stream &stream) {
+        const CUresult status = check_unnoticed();
+        if (status != CUDA_SUCCESS) return status;
         stream.finish(stream.last());
         return stream.context.fault();
     });
 }
 
 CUresult cuStreamQuery(CUstream handle) {
-    return in_stream(handle,
-                     [](Stream &stream) { return stream.idle() ? stream.context.fault() : CUDA_ERROR_NOT_READY; });
+    return in_stream(handle, [](Stream &stream) {
+        const CUresult status = check_unnoticed();
+        if (status != CUDA_SUCCESS) return status;
+        return stream.idle() ? stream.context.fault() : CUDA_ERROR_NOT_READY;
+    });
 }
 
 CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned flags) {
-    return in_stream(handle, [&](Stream &stream) {
+    return in_stream<Capturing::recorded>(handle, [&](Stream &stream) {
         const std::shared_ptr<Event> found = lookup<Event>(event);
         if (!found) return CUDA_ERROR_INVALID_HANDLE;
         if (flags & ~static_cast<unsigned>(CU_EVENT_WAIT_EXTERNAL)) return CUDA_ERROR_INVALID_VALUE;
+        if (stream.capturing || found->captured) return capture_wait(stream, found, flags & CU_EVENT_WAIT_EXTERNAL);
+        if (flags) return CUDA_ERROR_INVALID_VALUE; // of a capture only
         stream.wait_for(found->moment());
         return CUDA_SUCCESS;
     });
@@ -103,32 +112,10 @@ CUresult cuStreamGetCtx_v2(CUstream handle, CUcontext *context, CUgreenCtx *gree
     return cuStreamGetCtx(handle, context);
 }
 
-CUresult cuStreamIsCapturing(CUstream handle, CUstreamCaptureStatus *status) {
-    return ask(handle, status, [](Stream &) { return CU_STREAM_CAPTURE_STATUS_NONE; });
-}
-
-CUresult cuStreamGetCaptureInfo_v2(CUstream handle, CUstreamCaptureStatus *status, cuuint64_t *, CUgraph *,
-                                   const CUgraphNode **, size_t *) {
-    return cuStreamIsCapturing(handle, status);
-}
-
-CUresult cuStreamGetCaptureInfo_v3(CUstream handle, CUstreamCaptureStatus *status, cuuint64_t *, CUgraph *,
-                                   const CUgraphNode **, const CUgraphEdgeData **, size_t *) {
-    return cuStreamIsCapturing(handle, status);
-}
-
-CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode) {
-    thread_local CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
-    return call([&] {
-        if (!mode || static_cast<unsigned>(*mode) > CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_ERROR_INVALID_VALUE;
-        std::swap(current, *mode);
-        return CUDA_SUCCESS;
-    });
-}
-
 CUresult cuLaunchHostFunc(CUstream handle, CUhostFn function, void *data) {
-    return in_stream(handle, [&](Stream &stream) {
+    return in_stream<Capturing::recorded>(handle, [&](Stream &stream) {
         if (!function) return CUDA_ERROR_INVALID_VALUE;
+        if (stream.capturing) return capture(stream, HostWork{function, data, 0});
         Context &context = stream.context;
         stream.submit(
             [function, data, &context] {
@@ -158,11 +145,12 @@ CUresult cuStreamAttachMemAsync(CUstream handle, CUdeviceptr address, size_t, un
 }
 
 CUresult cuStreamCopyAttributes(CUstream to, CUstream from) {
-    return in_stream(to, [&](Stream &) { return in_stream(from, [](Stream &) { return CUDA_SUCCESS; }); });
+    return in_stream<Capturing::ignored>(
+        to, [&](Stream &) { return in_stream<Capturing::ignored>(from, [](Stream &) { return CUDA_SUCCESS; }); });
 }
 
 CUresult cuStreamGetAttribute(CUstream handle, CUstreamAttrID name, CUstreamAttrValue *value) {
-    return in_stream(handle, [&](Stream &stream) {
+    return in_stream<Capturing::ignored>(handle, [&](Stream &stream) {
         if (!value) return CUDA_ERROR_INVALID_VALUE;
         std::memset(static_cast<void *>(value), 0, sizeof *value);
         switch (static_cast<int>(name)) {
@@ -178,7 +166,7 @@ CUresult cuStreamGetAttribute(CUstream handle, CUstreamAttrID name, CUstreamAttr
 
 // Hints for a GPU's caches: taken, and without effect.
 CUresult cuStreamSetAttribute(CUstream handle, CUstreamAttrID name, const CUstreamAttrValue *value) {
-    return in_stream(handle, [&](Stream &) {
+    return in_stream<Capturing::ignored>(handle, [&](Stream &) {
         if (!value) return CUDA_ERROR_INVALID_VALUE;
         switch (static_cast<int>(name)) {
         case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:

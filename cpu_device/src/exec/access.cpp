@@ -27,7 +27,7 @@ uint8_t *generic_pointer(Warp &w, int lane, uint64_t address, uint64_t size) {
     if (window == 0) return inside(w.shared_bytes) ? w.shared + offset : nullptr;
     if (window == 1) {
         if (!w.frame) return nullptr;
-        const uint64_t top = w.frame->local_base + w.frame->code->local_bytes;
+        const uint64_t top = w.frame->local_end(lane);
         return inside(std::min<uint64_t>(top, w.local_stride)) ? local_pointer(w, lane, offset) : nullptr;
     }
     if (window == 2) {

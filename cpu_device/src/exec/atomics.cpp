@@ -64,6 +64,22 @@ struct AddBfloat2 {
         return add_bfloat(u16(a), u16(b)) | u32(add_bfloat(u16(a >> 16), u16(b >> 16))) << 16;
     }
 };
+// NaN only where both are; -0 below +0.
+template <u16 infinity> inline u16 extreme(u16 a, u16 b, bool largest) {
+    const bool nan_a = (a & 0x7fff) > infinity, nan_b = (b & 0x7fff) > infinity;
+    if (nan_a || nan_b) return nan_a && nan_b ? u16(0x7fff) : nan_a ? b : a;
+    auto key = [](u16 v) { return (v & 0x8000) ? -int(v & 0x7fff) - 1 : int(v); };
+    return (key(a) < key(b)) != largest ? a : b;
+}
+template <u16 infinity, bool largest> struct Extreme {
+    static u16 run(u16 a, u16 b, u16) { return extreme<infinity>(a, b, largest); }
+    static u32 run(u32 a, u32 b, u32) {
+        return extreme<infinity>(u16(a), u16(b), largest) | u32(extreme<infinity>(u16(a >> 16), u16(b >> 16), largest))
+                                                                << 16;
+    }
+};
+constexpr u16 kHalfInfinity = 0x7c00, kBfloatInfinity = 0x7f80;
+
 struct AddFloat {
     template <class T> static T run(T a, T b, T) {
         T r = a + b;
@@ -79,7 +95,7 @@ template <class T, class Op> const Inst *atomic(Warp &w, const Inst *i) {
     for (u32 m = w.mask; m; m &= m - 1) {
         const int l = __builtin_ctz(m);
         const u64 place = address[l] + i->imm;
-        if (place & (sizeof(T) - 1)) return fault(w, i, l, Status::misaligned_address, "", place);
+        if (place & (sizeof(T) * i->count - 1)) return fault(w, i, l, Status::misaligned_address, "", place);
         R *p = reinterpret_cast<R *>(generic_pointer(w, l, place, sizeof(T)));
         if (!p) return fault(w, i, l, Status::illegal_address, "", place, true);
         R old = __atomic_load_n(p, __ATOMIC_RELAXED);
@@ -89,6 +105,58 @@ template <class T, class Op> const Inst *atomic(Warp &w, const Inst *i) {
         }
         if (i->d != kDiscard) at<R>(w, i->d)[l] = old;
     }
+    return i + 1;
+}
+
+// 16 bytes; the registers hold the lower halves of all lanes, then the upper ones.
+struct alignas(16) Pair {
+    u64 low, high;
+};
+bool compare_exchange(Pair *p, Pair &expected, Pair wanted) {
+#if defined(__x86_64__)
+    bool done; // every processor of the last fifteen years has it
+    asm volatile("lock cmpxchg16b %1"
+                 : "=@ccz"(done), "+m"(*p), "+a"(expected.low), "+d"(expected.high)
+                 : "b"(wanted.low), "c"(wanted.high)
+                 : "memory");
+    return done;
+#else
+    static std::mutex mutex; // other accesses to these bytes are not kept out
+    std::lock_guard<std::mutex> lock(mutex);
+    const bool done = p->low == expected.low && p->high == expected.high;
+    if (done)
+        *p = wanted;
+    else
+        expected = *p;
+    return done;
+#endif
+}
+
+template <bool compares> const Inst *exchange_pair(Warp &w, const Inst *i) {
+    const u64 *address = at<u64>(w, i->a), *b = at<u64>(w, i->b), *c = at<u64>(w, i->c);
+    u64 results[2 * kLanes];
+    for (u32 m = w.mask; m; m &= m - 1) {
+        const int l = __builtin_ctz(m);
+        const u64 place = address[l] + i->imm;
+        if (place & 15) return fault(w, i, l, Status::misaligned_address, "", place);
+        Pair *p = reinterpret_cast<Pair *>(generic_pointer(w, l, place, 16));
+        if (!p) return fault(w, i, l, Status::illegal_address, "", place, true);
+        const Pair value{b[l], b[kLanes + l]};
+        Pair old = value;
+        if (compares) {
+            compare_exchange(p, old, {c[l], c[kLanes + l]});
+        } else {
+            while (!compare_exchange(p, old, value)) {}
+        }
+        results[l] = old.low;
+        results[kLanes + l] = old.high;
+    }
+    if (i->d == kDiscard) return i + 1;
+    u64 *d = at<u64>(w, i->d);
+    each_active(w.mask, [&](int l) {
+        d[l] = results[l];
+        d[kLanes + l] = results[kLanes + l];
+    });
     return i + 1;
 }
 
@@ -108,6 +176,16 @@ const HandlerRow rows[] = {
     {"atom.add.f16x2", &atomic<u32, AddHalf2>},
     {"atom.add.bf16", &atomic<u16, AddBfloat>},
     {"atom.add.bf16x2", &atomic<u32, AddBfloat2>},
+    {"atom.min.f16", &atomic<u16, Extreme<kHalfInfinity, false>>},
+    {"atom.max.f16", &atomic<u16, Extreme<kHalfInfinity, true>>},
+    {"atom.min.f16x2", &atomic<u32, Extreme<kHalfInfinity, false>>},
+    {"atom.max.f16x2", &atomic<u32, Extreme<kHalfInfinity, true>>},
+    {"atom.min.bf16", &atomic<u16, Extreme<kBfloatInfinity, false>>},
+    {"atom.max.bf16", &atomic<u16, Extreme<kBfloatInfinity, true>>},
+    {"atom.min.bf16x2", &atomic<u32, Extreme<kBfloatInfinity, false>>},
+    {"atom.max.bf16x2", &atomic<u32, Extreme<kBfloatInfinity, true>>},
+    {"atom.exch.b128", &exchange_pair<false>},
+    {"atom.cas.b128", &exchange_pair<true>},
 };
 
 } // namespace

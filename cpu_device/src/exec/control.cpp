@@ -107,7 +107,8 @@ void copy_slots(Warp &w, uint32_t mask, const Frame *from, const std::vector<Slo
 Frame *frame_for_call(Warp &w, const Code *callee, const Inst *back, const CallSite *site) {
     if (w.parked_n)
         for (auto &f : w.frames)
-            if (f->parent == w.frame && f->back == back && f->code == callee) return f.get();
+            if (f->parent == w.frame && f->back == back && f->code == callee && f->local_base >= w.frame->local_end())
+                return f.get();
     Frame *frame = new_frame(w, callee, w.frame);
     frame->back = back;
     frame->site = site;

@@ -1,5 +1,6 @@
 // A function from its first to its last instruction: declarations, guards, links.
 #include "decoder.hpp"
+#include "requirements.hpp"
 
 #include <algorithm>
 
@@ -57,11 +58,13 @@ void Decoder::declare() {
 void Decoder::decode(const ptx::Instruction &instruction) {
     const Opcode *opcode = find_opcode(instruction.opcode);
     if (!opcode) {
-        for (std::string_view refused : {"wgmma", "tcgen05", "setmaxnreg"})
-            if (instruction.opcode == refused)
-                fail(instruction.opcode + " is not supported by the CPU device", Status::not_supported);
+        const RefusalTable table = refusals();
+        for (const Refusal *r = table.rows; r != table.rows + table.size; ++r)
+            if (instruction.opcode == r->opcode)
+                fail(instruction.opcode + " is not supported by the CPU device: " + r->why, Status::not_supported);
         fail("unknown instruction " + instruction.opcode);
     }
+    check_age(*opcode, instruction);
     Form form;
     form.written = &instruction;
     for (const std::string &m : instruction.modifiers) {
@@ -71,6 +74,7 @@ void Decoder::decode(const ptx::Instruction &instruction) {
         else
             form.modifiers.push_back(m);
     }
+    operands_used_ = 0;
     const size_t first = code_.insts.size();
     const bool guarded = !instruction.predicate.empty();
     uint32_t guard = 0;
@@ -97,6 +101,9 @@ void Decoder::decode(const ptx::Instruction &instruction) {
             inst.guard = guard;
         }
     }
+    if (operands_used_ < instruction.operands.size() && instruction.opcode != "call")
+        fail(instruction.opcode + " takes " + std::to_string(operands_used_) + " operands here, not " +
+             std::to_string(instruction.operands.size()));
     if (!form.modifiers.empty())
         fail("modifier ." + std::string(form.modifiers[0]) + " is not known for " + instruction.opcode);
 }

@@ -44,6 +44,7 @@ void Decoder::fail(std::string message, Status status) const {
 
 const Decoder::Op &Decoder::operand(const Form &f, size_t k) {
     if (k >= f.written->operands.size()) fail(f.written->opcode + " needs more operands");
+    operands_used_ = std::max(operands_used_, k + 1);
     return f.written->operands[k];
 }
 

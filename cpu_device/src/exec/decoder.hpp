@@ -71,6 +71,8 @@ class Decoder {
     void call(const Form &f);
     void branch_table(const Form &f);
     uint32_t carry_flag();
+    // Fails where the module's .version or .target is older than `what` needs: 78 is 7.8, 80 is sm_80.
+    void require(int ptx, int target, const std::string &what, bool specific = false) const;
     bool is_entry() const { return function_.is_entry; }
     ProgramImage &image() { return image_; }
     Code &code() { return code_; }
@@ -90,6 +92,7 @@ class Decoder {
     const Symbol *symbol(const std::string &name) const;
     bool immediate(const Op &op, Type type, uint64_t &bits) const;
     void decode(const ptx::Instruction &instruction);
+    void check_age(const struct Opcode &opcode, const ptx::Instruction &instruction) const;
     Slot slot(const Op &op, const ptx::Variable *formal);
     Slot formal(const ptx::Variable &variable);
     void link();
@@ -104,6 +107,7 @@ class Decoder {
     std::vector<std::pair<uint32_t, std::string>> jumps_;
     std::vector<uint32_t> starts_; // first decoded instruction of each written one
     const ptx::Instruction *current_ = nullptr;
+    size_t operands_used_ = 0; // of the current instruction
     uint32_t index_ = 0;
     uint32_t carry_ = 0;
     bool has_carry_ = false;
@@ -115,6 +119,7 @@ struct Opcode {
     const char *types;        // what may be written, for the coverage page
     int ptx_major, ptx_minor; // since
     void (*decode)(Decoder &, Form &);
+    int target = 0; // 80: sm_80
 };
 struct OpcodeTable {
     const Opcode *rows;
@@ -125,7 +130,13 @@ OpcodeTable bit_opcodes();
 OpcodeTable memory_opcodes();
 OpcodeTable control_opcodes();
 OpcodeTable warp_opcodes();
+OpcodeTable matrix_opcodes();
+OpcodeTable video_opcodes();
 const Opcode *find_opcode(std::string_view name);
+const std::vector<OpcodeTable> &opcode_tables();
+
+// The generic address of an operand, 64 bits wide, without its offset.
+uint32_t generic_address(Decoder &d, const ptx::Operand &op, ptx::Space space, uint64_t &offset);
 
 // Names of handlers' types.
 inline bool is_float(Type t) {

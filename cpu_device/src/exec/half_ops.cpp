@@ -280,7 +280,8 @@ const Inst *to_tf32(Warp &w, const Inst *i) { // 10 bits of mantissa, in the upp
     each_active(w.mask, [=](int l) {
         f32 v = a[l];
         if ((flags & kRelu) && std::signbit(v) && v == v) v = 0;
-        const u32 r = round_to_format(v, 8, 10, (flags & kAway) ? 4 : int(flags & kRoundMask));
+        u32 r = round_to_format(v, 8, 10, (flags & kAway) ? 4 : int(flags & kRoundMask));
+        if ((flags & kSatFinite) && (r & 0x3ffff) == 0x3fc00) --r;
         d[l] = v != v ? 0x7fffffffu : r << 13;
     });
     return i + 1;

@@ -67,7 +67,8 @@ Map build() {
         break;
     }
     for (HandlerTable table :
-         {half_handlers(), control_handlers(), warp_handlers(), atomic_handlers(), special_handlers()})
+         {half_handlers(), control_handlers(), warp_handlers(), atomic_handlers(), special_handlers(),
+          product_handlers(), matrix_move_handlers(), minifloat_handlers(), video_handlers(), stack_handlers()})
         add(map, table);
     return map;
 }

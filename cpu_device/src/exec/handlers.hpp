@@ -37,6 +37,11 @@ HandlerTable control_handlers();
 HandlerTable warp_handlers();
 HandlerTable atomic_handlers();
 HandlerTable special_handlers();
+HandlerTable product_handlers();
+HandlerTable matrix_move_handlers();
+HandlerTable minifloat_handlers();
+HandlerTable video_handlers();
+HandlerTable stack_handlers();
 
 // The best handler of this machine; nullptr: there is none of this name.
 Handler find_handler(std::string_view name);

@@ -105,7 +105,13 @@ struct Frame {
     uint8_t *registers = nullptr;
     uint32_t lanes = 0; // that are in it or in what it called
     uint32_t local_base = 0;
+    uint32_t dynamic = 0;                  // bytes that alloca has taken, the most of any lane
+    std::unique_ptr<uint32_t[]> allocated; // by lane; none before the first alloca
     uint32_t depth = 0;
+
+    // Where local memory of what it calls begins, and where a lane's own ends.
+    uint32_t local_end() const { return local_base + code->local_bytes + dynamic; }
+    uint32_t local_end(int lane) const { return local_base + code->local_bytes + (allocated ? allocated[lane] : 0); }
     std::unique_ptr<uint8_t[]> storage;
     uint32_t capacity = 0;
 };

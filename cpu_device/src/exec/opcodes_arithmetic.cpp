@@ -1,5 +1,5 @@
 // The opcode table: arithmetic, comparison, moves and conversions.
-#include "decoder.hpp"
+#include "pairs.hpp"
 
 namespace cpu_device {
 namespace {
@@ -34,7 +34,17 @@ Inst &plain(Decoder &d, Form &f, const std::string &handler, Type type, int sour
     return inst;
 }
 
+// Halves are rounded to nearest only, and f64 has no modifiers but for approximations.
+void check_flags(Decoder &d, const std::string &name, Type type, uint16_t flags) {
+    const bool bfloat = type == Type::bf16 || type == Type::bf16x2;
+    if ((is_half(type) && (flags & kRoundMask)) || (bfloat && ((flags & kSat) || ((flags & kFtz) && name != "ex2"))) ||
+        (type == Type::f64 && (flags & (kFtz | kSat)) && name != "rcp" && name != "rsqrt") ||
+        ((flags & kRelu) && (name != "fma" || !is_half(type))))
+        d.fail(name + " of ." + type_name(type) + " has no such modifier");
+}
+
 void float_op(Decoder &d, Form &f, const std::string &name, Type type, int sources, uint16_t flags) {
+    check_flags(d, name, type, flags);
     std::string handler = name + "." + type_name(type);
     if (is_float(type) && type != Type::f64) {
         if (flags == kFtz)
@@ -47,12 +57,32 @@ void float_op(Decoder &d, Form &f, const std::string &name, Type type, int sourc
     plain(d, f, handler, type, sources).flags = flags;
 }
 
+// Two 16-bit integers in a register; min and max may have .relu, which s32 has too.
+bool integer_pair(Decoder &d, Form &f, uint16_t flags) {
+    const std::string &name = f.written->opcode;
+    const bool pair = f.types.empty() && name != "sub";
+    const int is_signed = pair ? f.take_one({"u16x2", "s16x2"}) : 1;
+    const bool relu = flags & kRelu;
+    if (is_signed < 0 || (!pair && !(relu && f.types.size() == 1 && f.types[0] == Type::s32))) return false;
+    if ((flags & ~kRelu) || (relu && (name == "add" || !is_signed))) d.fail("this form has no such modifier");
+    const std::string type = !pair ? "s32" : is_signed && name != "add" ? "s16x2" : "u16x2";
+    const uint32_t zero = d.constant(0, 4);
+    Inst &inst = plain(d, f, name + "." + type, Type::b32, 2);
+    const uint32_t place = inst.d;
+    if (!relu) return true;
+    Inst &cut = d.emit("max." + type);
+    cut.d = cut.a = place;
+    cut.b = zero;
+    return true;
+}
+
 void add_sub(Decoder &d, Form &f) {
     const std::string name = f.written->opcode;
-    if (f.types.size() == 2 && f.types[0] == Type::f32 && (f.types[1] == Type::f16 || f.types[1] == Type::bf16))
-        d.fail("mixed precision forms are not supported", Status::not_supported);
     bool cc = f.take("cc");
     uint16_t flags = take_flags(f);
+    if (mixed_precision(d, f, name.c_str(), flags) || float_pairs(d, f, name.c_str(), flags) ||
+        integer_pair(d, f, flags))
+        return;
     Type t = only_type(d, f);
     if (is_float(t) || is_half(t)) return float_op(d, f, name, t, 2, flags);
     if (cc) {
@@ -107,11 +137,22 @@ void mul_mad(Decoder &d, Form &f) {
     const int sources = mad ? 3 : 2;
     if (mad && f.take("cc")) return mad_carry(d, f, false, true);
     uint16_t flags = take_flags(f);
+    if (name == "mul" && float_pairs(d, f, "mul", flags)) return;
     Type t = only_type(d, f);
     if (is_float(t) || is_half(t)) return float_op(d, f, mad ? "fma" : name, t, sources, flags);
     int part = f.take_one({"lo", "hi", "wide"});
     if (part < 0) d.fail(name + " of integers needs .lo, .hi or .wide");
-    if (part == 0) {
+    if (name == "mad24" && (flags & kSat)) { // the upper half, then a saturated sum
+        if (part != 1 || t != Type::s32) d.fail("mad24.sat is for .hi and .s32");
+        const uint32_t c = d.source(d.operand(f, 3), t), product = d.temporary(4);
+        Inst &mul = plain(d, f, "mul24.hi.s32", t, 2);
+        const uint32_t to = mul.d;
+        mul.d = product; // the result's register may be c
+        Inst &sum = d.emit("add.sat.s32");
+        sum.d = to;
+        sum.a = product;
+        sum.b = c;
+    } else if (part == 0) {
         plain(d, f, name + ".lo." + (narrow ? signed_or_unsigned_name(t) : unsigned_name(t)), t, sources);
     } else if (part == 1) {
         plain(d, f, name + ".hi." + ((flags & kSat) ? "sat." : "") + signed_or_unsigned_name(t), t, sources);
@@ -137,7 +178,8 @@ void madc(Decoder &d, Form &f) {
 
 void fma(Decoder &d, Form &f) {
     uint16_t flags = take_flags(f);
-    f.take("oob");
+    if (f.take("oob")) d.fail("fma.oob is not supported by the CPU device", Status::not_supported);
+    if (mixed_precision(d, f, "fma", flags) || float_pairs(d, f, "fma", flags)) return;
     Type t = only_type(d, f);
     float_op(d, f, "fma", t, 3, flags);
 }
@@ -167,9 +209,13 @@ void min_max(Decoder &d, Form &f) {
     if (f.take("NaN")) flags |= kNan;
     if (f.take("xorsign")) flags |= kXorSign;
     if (f.take("abs")) flags |= kAbs;
+    if (integer_pair(d, f, flags)) return;
     Type t = only_type(d, f);
+    if (flags && !is_float(t) && !is_half(t)) d.fail("this form has no such modifier");
     const std::string type = type_bytes(t) && !is_float(t) && !is_half(t) ? signed_or_unsigned_name(t) : type_name(t);
     if (d.operands(f) == 4) { // three inputs
+        if (t != Type::f32) d.fail("three inputs are of .f32");
+        d.require(88, 100, f.written->opcode + " of three");
         uint32_t a = d.source(d.operand(f, 1), t), b = d.source(d.operand(f, 2), t), c = d.source(d.operand(f, 3), t);
         uint32_t to = d.destination(d.operand(f, 0), type_bytes(t)), temporary = d.temporary(type_bytes(t));
         for (int k = 0; k < 2; ++k) {
@@ -245,6 +291,18 @@ void compare(Decoder &d, Form &f, Type t, uint32_t p, uint32_t q, size_t first) 
     if (p == kDiscard && inst.sub == 0) inst.sub = 8;
 }
 
+// setp and set of pairs: a predicate for the lower and one for the upper half.
+void compare_halves(Decoder &d, Form &f, Type t, const uint32_t to[2]) {
+    PairCompare c{1, {to[0], to[1]}, 0, 0, 0};
+    c.flags = f.take("ftz") ? kFtz : 0;
+    c.combine = static_cast<uint8_t>(f.take_one({"and", "or", "xor"}) + 1);
+    std::string comparison = take_comparison(d, f, t);
+    bool negated = false;
+    if (c.combine) c.with = d.predicate(d.operand(f, 3), negated);
+    if (negated) c.flags |= kNegC;
+    compare_pairs(d, f, t, comparison.substr(0, comparison.rfind('.')), c);
+}
+
 void setp(Decoder &d, Form &f) {
     Type t = only_type(d, f);
     const auto &to = d.operand(f, 0);
@@ -255,6 +313,8 @@ void setp(Decoder &d, Form &f) {
     } else {
         p = d.destination_predicate(to);
     }
+    const uint32_t both[2] = {p, q};
+    if (t == Type::f16x2 || t == Type::bf16x2) return compare_halves(d, f, t, both);
     compare(d, f, t, p, q, 1);
 }
 
@@ -269,11 +329,18 @@ void select(Decoder &d, uint32_t to, uint32_t a, uint32_t b, uint32_t p, bool ne
 
 void set(Decoder &d, Form &f) { // a comparison, then all ones or 1.0
     if (f.types.size() != 2) d.fail("set takes two types");
-    uint32_t p = d.temporary(2);
-    if (f.types[0] == Type::f16x2 || f.types[1] == Type::f16x2)
-        d.fail("set of pairs is not supported", Status::not_supported);
-    compare(d, f, f.types[1], p, kDiscard, 1);
     const Type t = f.types[0];
+    if (f.types[1] == Type::f16x2 || f.types[1] == Type::bf16x2) {
+        if (t != f.types[1] && t != Type::u32 && t != Type::s32) d.fail("set of pairs gives a pair, .u32 or .s32");
+        const uint32_t both[2] = {d.temporary(2), d.temporary(2)};
+        compare_halves(d, f, f.types[1], both);
+        return select_pairs(d, d.destination(d.operand(f, 0), 4), both,
+                            t == Type::f16x2    ? 0x3c00
+                            : t == Type::bf16x2 ? 0x3f80
+                                                : 0xffff);
+    }
+    uint32_t p = d.temporary(2);
+    compare(d, f, f.types[1], p, kDiscard, 1);
     const uint32_t bytes = type_bytes(t);
     uint64_t one = t == Type::f32 ? 0x3f800000 : t == Type::f16 ? 0x3c00 : t == Type::bf16 ? 0x3f80 : ~0ull;
     uint32_t to = d.destination(d.operand(f, 0), bytes);
@@ -305,16 +372,16 @@ void slct(Decoder &d, Form &f) { // c >= 0 ? a : b
 }
 
 const Opcode rows[] = {
-    {"add", "u16 u32 u64 s16 s32 s64 u16x2 s16x2 f16 f16x2 bf16 bf16x2 f32 f64", 1, 0, &add_sub},
-    {"sub", "u16 u32 u64 s16 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64", 1, 0, &add_sub},
+    {"add", "u16 u32 u64 s16 s32 s64 u16x2 s16x2 f16 f16x2 bf16 bf16x2 f32 f32x2 f64", 1, 0, &add_sub},
+    {"sub", "u16 u32 u64 s16 s32 s64 f16 f16x2 bf16 bf16x2 f32 f32x2 f64", 1, 0, &add_sub},
     {"addc", "u32 s32 u64 s64", 1, 2, &with_carry},
     {"subc", "u32 s32 u64 s64", 1, 2, &with_carry},
-    {"mul", "u16 u32 u64 s16 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64", 1, 0, &mul_mad},
+    {"mul", "u16 u32 u64 s16 s32 s64 f16 f16x2 bf16 bf16x2 f32 f32x2 f64", 1, 0, &mul_mad},
     {"mad", "u16 u32 u64 s16 s32 s64 f32 f64", 1, 0, &mul_mad},
     {"madc", "u32 s32 u64 s64", 3, 0, &madc},
     {"mul24", "u32 s32", 1, 0, &mul_mad},
     {"mad24", "u32 s32", 1, 0, &mul_mad},
-    {"fma", "f16 f16x2 bf16 bf16x2 f32 f64", 1, 4, &fma},
+    {"fma", "f16 f16x2 bf16 bf16x2 f32 f32x2 f64", 1, 4, &fma},
     {"div", "u16 u32 u64 s16 s32 s64 f32 f64", 1, 0, &div},
     {"rem", "u16 u32 u64 s16 s32 s64", 1, 0, &rem},
     {"neg", "s16 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64", 1, 0, &neg_abs},
@@ -328,11 +395,11 @@ const Opcode rows[] = {
     {"lg2", "f32", 1, 0, &unary_float},
     {"sin", "f32", 1, 0, &unary_float},
     {"cos", "f32", 1, 0, &unary_float},
-    {"tanh", "f16 f16x2 bf16 bf16x2 f32", 7, 0, &unary_float},
-    {"copysign", "f32 f64", 2, 0, &copysign},
-    {"testp", "f32 f64", 2, 0, &testp},
-    {"setp", "b16 b32 b64 u16 u32 u64 s16 s32 s64 f16 bf16 f32 f64", 1, 0, &setp},
-    {"set", "b16 b32 b64 u16 u32 u64 s16 s32 s64 f16 bf16 f32 f64", 1, 0, &set},
+    {"tanh", "f16 f16x2 bf16 bf16x2 f32", 7, 0, &unary_float, 75},
+    {"copysign", "f32 f64", 2, 0, &copysign, 20},
+    {"testp", "f32 f64", 2, 0, &testp, 20},
+    {"setp", "b16 b32 b64 u16 u32 u64 s16 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64", 1, 0, &setp},
+    {"set", "b16 b32 b64 u16 u32 u64 s16 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64", 1, 0, &set},
     {"selp", "b16 b32 b64 u16 u32 u64 s16 s32 s64 f32 f64", 1, 0, &selp},
     {"slct", "b16 b32 b64 u16 u32 u64 s16 s32 s64 f32 f64", 1, 0, &slct},
 };

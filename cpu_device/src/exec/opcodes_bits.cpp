@@ -1,5 +1,5 @@
 // The opcode table: logic, shifts, bit fields, moves between registers, conversions.
-#include "decoder.hpp"
+#include "pairs.hpp"
 
 #include <algorithm>
 
@@ -76,12 +76,35 @@ void shf(Decoder &d, Form &f) {
 }
 
 void lop3(Decoder &d, Form &f) {
-    if (f.take_one({"or", "and"}) >= 0) d.fail("lop3 with a predicate is not supported", Status::not_supported);
+    const int combine = f.take_one({"and", "or"}) + 1;
     only_type(d, f);
-    const auto &table = d.operand(f, 4);
-    if (table.kind != Kind::integer) d.fail("lop3 needs an immediate table");
-    const uint64_t value = table.bits;
-    with_types(d, f, "lop3.u32", Type::b32, {Type::b32, Type::b32, Type::b32}).imm = value & 0xff;
+    const auto &to = d.operand(f, 0), &table = d.operand(f, 4);
+    if (table.kind != Kind::integer || table.bits > 255) d.fail("lop3 needs an immediate table");
+    if ((combine != 0) != (to.kind == Kind::pair)) d.fail("lop3 has a second result with .or or .and, and only then");
+    uint32_t in[3];
+    for (size_t k = 0; k < 3; ++k) in[k] = d.source(d.operand(f, k + 1), Type::b32);
+    const uint32_t place = d.destination(combine ? to.parts[0] : to, 4);
+    uint32_t p = 0, q = 0;
+    bool negated = false;
+    if (combine) {
+        q = d.predicate(d.operand(f, 5), negated);
+        p = d.destination_predicate(to.parts[1]);
+    }
+    const uint32_t zero = d.constant(0, 4);
+    Inst &inst = d.emit("lop3.u32");
+    inst.d = place;
+    inst.a = in[0];
+    inst.b = in[1];
+    inst.c = in[2];
+    inst.imm = table.bits;
+    if (!combine) return;
+    Inst &test = d.emit("setp.ne.u32");
+    test.d = p;
+    test.a = place;
+    test.b = zero;
+    test.c = q;
+    test.sub = static_cast<uint8_t>(combine);
+    test.flags = negated ? kNegC : 0;
 }
 
 void bfe(Decoder &d, Form &f) {
@@ -172,10 +195,48 @@ void pack(Decoder &d, Form &f, Type t) {
     inst.count = static_cast<uint8_t>(list.size());
 }
 
+// Four words of 128 bits by way of two halves.
+void unpack_words(Decoder &d, Form &f) {
+    const auto &to = d.operand(f, 0);
+    const uint32_t a = d.source(d.operand(f, 1), Type::b128), half[2] = {d.temporary(8), d.temporary(8)};
+    const uint32_t halves = d.list({half[0], half[1]});
+    Inst &inst = d.emit("unpack.u128.u64");
+    inst.a = a;
+    inst.extra = halves;
+    inst.count = 2;
+    for (size_t k = 0; k < 2; ++k) {
+        const uint32_t list = d.list({d.destination(to.parts[2 * k], 4), d.destination(to.parts[2 * k + 1], 4)});
+        Inst &part = d.emit("unpack.u64.u32");
+        part.a = half[k];
+        part.extra = list;
+        part.count = 2;
+    }
+}
+
+void pack_words(Decoder &d, Form &f) {
+    const auto &from = d.operand(f, 1);
+    const uint32_t half[2] = {d.temporary(8), d.temporary(8)};
+    for (size_t k = 0; k < 2; ++k) {
+        const uint32_t list =
+            d.list({d.source(from.parts[2 * k], Type::b32), d.source(from.parts[2 * k + 1], Type::b32)});
+        Inst &part = d.emit("pack.u64.u32");
+        part.d = half[k];
+        part.extra = list;
+        part.count = 2;
+    }
+    const uint32_t to = d.destination(d.operand(f, 0), 16), halves = d.list({half[0], half[1]});
+    Inst &inst = d.emit("pack.u128.u64");
+    inst.d = to;
+    inst.extra = halves;
+    inst.count = 2;
+}
+
 void mov(Decoder &d, Form &f) {
     Type t = only_type(d, f);
     if (t == Type::pred) return predicate_op(d, f, 0);
     const auto &to = d.operand(f, 0), &from = d.operand(f, 1);
+    if (t == Type::b128 && to.kind == Kind::list && to.parts.size() == 4) return unpack_words(d, f);
+    if (t == Type::b128 && from.kind == Kind::list && from.parts.size() == 4) return pack_words(d, f);
     if (to.kind == Kind::list)
         return to.parts.size() < 2 ? d.fail("a list of several registers is wanted") : unpack(d, f, t);
     if (from.kind == Kind::list)
@@ -246,6 +307,8 @@ void convert(Decoder &d, Form &f, Type to, Type from, uint16_t flags) {
 }
 
 void cvt(Decoder &d, Form &f) {
+    if (f.take("rs")) d.fail("stochastic rounding is not supported by the CPU device", Status::not_supported);
+    if (convert_small(d, f)) return;
     uint16_t flags = convert_flags(f);
     if (f.types.size() != 2) d.fail("cvt takes two types");
     Type to = f.types[0], from = f.types[1];
@@ -258,6 +321,7 @@ void cvt(Decoder &d, Form &f) {
     };
     to = plain(to);
     from = plain(from);
+    if ((flags & kAway) && to != Type::tf32) d.fail(".rna is for .tf32");
     if (d.operands(f) == 3) { // two f32 to a pair
         uint32_t a = d.source(d.operand(f, 1), Type::f32), b = d.source(d.operand(f, 2), Type::f32);
         uint32_t place = d.destination(d.operand(f, 0), type_bytes(to));
@@ -273,7 +337,9 @@ void cvt(Decoder &d, Form &f) {
 
 const Opcode rows[] = {
     {"mov", "pred b16 b32 b64 b128 u16 u32 u64 s16 s32 s64 f16 f16x2 bf16 f32 f64", 1, 0, &mov},
-    {"cvt", "u8 u16 u32 u64 s8 s16 s32 s64 f16 f16x2 bf16 bf16x2 tf32 f32 f64", 1, 0, &cvt},
+    {"cvt",
+     "u8 u16 u32 u64 s8 s16 s32 s64 f16 f16x2 bf16 bf16x2 tf32 f32 f64 e4m3x2 e5m2x2 e2m1x2 e2m3x2 e3m2x2 ue8m0x2", 1,
+     0, &cvt},
     {"and", "pred b16 b32 b64", 1, 0, &logic},
     {"or", "pred b16 b32 b64", 1, 0, &logic},
     {"xor", "pred b16 b32 b64", 1, 0, &logic},
@@ -281,21 +347,21 @@ const Opcode rows[] = {
     {"cnot", "b16 b32 b64", 1, 0, &logic},
     {"shl", "b16 b32 b64", 1, 0, &shift},
     {"shr", "b16 b32 b64 u16 u32 u64 s16 s32 s64", 1, 0, &shift},
-    {"shf", "b32", 3, 1, &shf},
-    {"lop3", "b32", 4, 3, &lop3},
-    {"bfe", "u32 u64 s32 s64", 2, 0, &bfe},
-    {"bfi", "b32 b64", 2, 0, &bfi},
-    {"bfind", "u32 u64 s32 s64", 2, 0, &bfind},
-    {"popc", "b32 b64", 2, 0, &count},
-    {"clz", "b32 b64", 2, 0, &count},
-    {"brev", "b32 b64", 2, 0, &brev},
-    {"fns", "b32", 6, 0, &fns},
-    {"prmt", "b32", 2, 0, &prmt},
+    {"shf", "b32", 3, 1, &shf, 32},
+    {"lop3", "b32", 4, 3, &lop3, 50},
+    {"bfe", "u32 u64 s32 s64", 2, 0, &bfe, 20},
+    {"bfi", "b32 b64", 2, 0, &bfi, 20},
+    {"bfind", "u32 u64 s32 s64", 2, 0, &bfind, 20},
+    {"popc", "b32 b64", 2, 0, &count, 20},
+    {"clz", "b32 b64", 2, 0, &count, 20},
+    {"brev", "b32 b64", 2, 0, &brev, 20},
+    {"fns", "b32", 6, 0, &fns, 30},
+    {"prmt", "b32", 2, 0, &prmt, 20},
     {"sad", "u16 u32 u64 s16 s32 s64", 1, 0, &sad},
-    {"dp4a", "u32 s32", 5, 0, &dot},
-    {"dp2a", "u32 s32", 5, 0, &dot},
-    {"bmsk", "b32", 7, 6, &bmsk},
-    {"szext", "u32 s32", 7, 6, &szext},
+    {"dp4a", "u32 s32", 5, 0, &dot, 61},
+    {"dp2a", "u32 s32", 5, 0, &dot, 61},
+    {"bmsk", "b32", 7, 6, &bmsk, 70},
+    {"szext", "u32 s32", 7, 6, &szext, 70},
 };
 
 } // namespace

@@ -29,11 +29,21 @@ void call(Decoder &d, Form &f) {
     d.call(f);
 }
 
-void nanosleep(Decoder &d, Form &) {
+void nanosleep(Decoder &d, Form &f) {
+    d.source(d.operand(f, 0), Type::u32);
     d.emit("nanosleep");
 }
-void nop(Decoder &d, Form &f) {
-    f.modifiers.clear();
+void setmaxnreg(Decoder &d, Form &f) { // registers are not counted here
+    if (f.take_one({"inc", "dec"}) < 0 || !f.take("sync") || !f.take("aligned"))
+        d.fail("setmaxnreg needs .inc or .dec, .sync and .aligned");
+    const auto &count = d.operand(f, 0);
+    if (count.kind != Kind::integer || count.bits < 24 || count.bits > 256 || count.bits % 8)
+        d.fail("setmaxnreg takes a multiple of 8 from 24 to 256");
+    d.emit("nop");
+}
+void pmevent(Decoder &d, Form &f) { // events that nobody counts
+    f.take("mask");
+    if (d.operand(f, 0).kind != Kind::integer) d.fail("pmevent takes a number");
     d.emit("nop");
 }
 
@@ -143,10 +153,13 @@ void redux(Decoder &d, Form &f) {
     int op = f.take_one({"add", "min", "max", "and", "or", "xor"});
     if (op < 0 || f.types.size() != 1) d.fail("redux needs an operation and a type");
     const Type t = f.types[0];
-    if (t == Type::f32) d.fail("redux of f32 is not supported", Status::not_supported);
+    uint16_t flags = f.take("abs") ? kAbs : 0;
+    if (f.take("NaN")) flags |= kNan;
+    if (t == Type::f32 ? op != 1 && op != 2 : flags != 0) d.fail("redux of this type has no such operation");
     uint32_t to = d.destination(d.operand(f, 0), 4), a = d.source(d.operand(f, 1), t),
              members = d.source(d.operand(f, 2), Type::b32);
-    Inst &inst = d.emit("redux");
+    Inst &inst = d.emit(t == Type::f32 ? "redux.f32" : "redux");
+    inst.flags = flags;
     inst.d = to;
     inst.a = a;
     inst.b = members;
@@ -170,22 +183,67 @@ void elect(Decoder &d, Form &f) {
     inst.imm = p;
 }
 
+// --- the stack of a function ---
+
+Type address_type(Decoder &d, const Form &f) {
+    if (f.types.size() != 1 || (f.types[0] != Type::u32 && f.types[0] != Type::u64))
+        d.fail(f.written->opcode + " takes .u32 or .u64");
+    return f.types[0];
+}
+
+void alloca_(Decoder &d, Form &f) {
+    const Type t = address_type(d, f);
+    uint64_t align = 8;
+    if (d.operands(f) > 2) {
+        const auto &op = d.operand(f, 2);
+        if (op.kind != Kind::integer || !op.bits || (op.bits & (op.bits - 1)) || op.bits > kLocalLimit)
+            d.fail("the alignment is a power of two");
+        align = op.bits;
+    }
+    const uint32_t size = d.source(d.operand(f, 1), t), to = d.destination(d.operand(f, 0), type_bytes(t));
+    Inst &inst = d.emit(std::string("alloca.") + type_name(t));
+    inst.d = to;
+    inst.a = size;
+    inst.imm = align;
+}
+
+void stacksave(Decoder &d, Form &f) {
+    const Type t = address_type(d, f);
+    const uint32_t to = d.destination(d.operand(f, 0), type_bytes(t));
+    d.emit(std::string("stacksave.") + type_name(t)).d = to;
+}
+
+void stackrestore(Decoder &d, Form &f) {
+    const Type t = address_type(d, f);
+    const uint32_t a = d.source(d.operand(f, 0), t);
+    d.emit(std::string("stackrestore.") + type_name(t)).a = a;
+}
+
 const Opcode rows[] = {
-    {"bra", "", 1, 0, &bra},     {"brx", "", 6, 0, &brx},
-    {"call", "", 1, 0, &call},   {"ret", "", 1, 0, &ret},
-    {"exit", "", 1, 0, &exit},   {"trap", "", 1, 0, &trap},
-    {"brkpt", "", 1, 0, &trap},  {"nanosleep", "u32", 6, 3, &nanosleep},
-    {"pmevent", "", 1, 4, &nop}, {"bar", "", 1, 0, &bar},
-    {"barrier", "", 6, 0, &bar},
+    {"alloca", "u32 u64", 7, 3, &alloca_, 52},
+    {"stacksave", "u32 u64", 7, 3, &stacksave, 52},
+    {"stackrestore", "u32 u64", 7, 3, &stackrestore, 52},
+    {"bra", "", 1, 0, &bra},
+    {"brx", "", 6, 0, &brx, 30},
+    {"call", "", 1, 0, &call},
+    {"ret", "", 1, 0, &ret},
+    {"exit", "", 1, 0, &exit},
+    {"trap", "", 1, 0, &trap},
+    {"brkpt", "", 1, 0, &trap},
+    {"nanosleep", "u32", 6, 3, &nanosleep, 70},
+    {"pmevent", "", 1, 4, &pmevent},
+    {"setmaxnreg", "u32", 8, 0, &setmaxnreg, 90},
+    {"bar", "", 1, 0, &bar},
+    {"barrier", "", 6, 0, &bar, 30},
 };
 
 const Opcode warp_rows[] = {
-    {"shfl", "b32", 3, 0, &shfl},
+    {"shfl", "b32", 3, 0, &shfl, 30},
     {"vote", "pred b32", 1, 2, &vote},
-    {"match", "b32 b64", 6, 0, &match},
-    {"redux", "u32 s32 b32", 7, 0, &redux},
-    {"activemask", "b32", 6, 2, &activemask},
-    {"elect", "", 8, 0, &elect},
+    {"match", "b32 b64", 6, 0, &match, 70},
+    {"redux", "u32 s32 b32 f32", 7, 0, &redux, 80},
+    {"activemask", "b32", 6, 2, &activemask, 30},
+    {"elect", "", 8, 0, &elect, 90},
 };
 
 template <size_t n> OpcodeTable table(const Opcode (&rows)[n]) {
@@ -201,10 +259,17 @@ OpcodeTable warp_opcodes() {
     return table(warp_rows);
 }
 
+const std::vector<OpcodeTable> &opcode_tables() {
+    static const std::vector<OpcodeTable> all = {arithmetic_opcodes(), bit_opcodes(),  memory_opcodes(),
+                                                 control_opcodes(),    warp_opcodes(), matrix_opcodes(),
+                                                 video_opcodes()};
+    return all;
+}
+
 const Opcode *find_opcode(std::string_view name) {
     static const std::unordered_map<std::string_view, const Opcode *> all = [] {
         std::unordered_map<std::string_view, const Opcode *> map;
-        for (OpcodeTable t : {arithmetic_opcodes(), bit_opcodes(), memory_opcodes(), control_opcodes(), warp_opcodes()})
+        for (OpcodeTable t : opcode_tables())
             for (size_t k = 0; k < t.size; ++k) map.emplace(t.rows[k].name, &t.rows[k]);
         return map;
     }();

@@ -9,6 +9,14 @@ namespace {
 using Kind = ptx::Operand::Kind;
 using ptx::Space;
 
+// The policy register of .L2::cache_hint, which has no effect here.
+bool take_hint(Decoder &d, Form &f, size_t operand) {
+    const auto &all = f.written->modifiers;
+    if (std::find(all.begin(), all.end(), "L2::cache_hint") == all.end()) return false;
+    d.source(d.operand(f, operand), Type::b64);
+    return true;
+}
+
 // Order, scope and caching: all host accesses are strong enough, only fences are noted.
 bool take_order(Form &f) {
     bool strong = f.take("acquire") || f.take("release") || f.take("acq_rel") || f.take("sc");
@@ -86,6 +94,7 @@ void load_store(Decoder &d, Form &f, bool load) {
     const uint32_t bytes = type_bytes(t);
     const auto &value = d.operand(f, load ? 0 : 1);
     const Place p = place(d, d.operand(f, load ? 1 : 0), space);
+    take_hint(d, f, 2);
     std::vector<uint32_t> list;
     uint32_t width = 0;
     auto one = [&](const ptx::Operand &op) {
@@ -132,7 +141,8 @@ void st(Decoder &d, Form &f) {
     load_store(d, f, false);
 }
 
-// The generic address of an operand, 64 bits wide.
+} // namespace
+
 uint32_t generic_address(Decoder &d, const ptx::Operand &op, Space space, uint64_t &offset) {
     Decoder::Address a = d.address(op, space);
     offset = a.offset;
@@ -149,6 +159,78 @@ uint32_t generic_address(Decoder &d, const ptx::Operand &op, Space space, uint64
     return t;
 }
 
+namespace {
+
+struct Atomic {
+    std::string handler;
+    Type type;
+    uint32_t address, count;
+    uint64_t offset;
+};
+
+// One element of a vector, or all there is.
+void atomic(Decoder &d, const Atomic &a, uint32_t k, uint32_t to, uint32_t b, uint32_t c) {
+    Inst &inst = d.emit(a.handler);
+    inst.d = to;
+    inst.a = a.address;
+    inst.b = b;
+    inst.c = c;
+    inst.imm = a.offset + k * type_bytes(a.type);
+    inst.count = static_cast<uint8_t>(k == 0 ? a.count : 1); // for the alignment
+}
+
+// Elements of a vector are atomic one by one.
+void vector_atomic(Decoder &d, Form &f, const Atomic &a, bool red) {
+    const ptx::Operand &value = d.operand(f, red ? 1 : 2), *to = red ? nullptr : &d.operand(f, 0);
+    if (value.kind != Kind::list || (to && to->kind != Kind::list) || value.parts.size() != a.count ||
+        (to && to->parts.size() != a.count))
+        d.fail("vectors of " + std::to_string(a.count) + " registers are wanted");
+    std::vector<uint32_t> in, out;
+    for (uint32_t k = 0; k < a.count; ++k) { // results may overlap the operands
+        const uint32_t t = d.temporary(type_bytes(a.type)), s = d.source(value.parts[k], a.type);
+        Inst &copy = d.emit(type_bytes(a.type) == 2 ? "mov.u16" : "mov.u32");
+        copy.d = t;
+        copy.a = s;
+        in.push_back(t);
+        out.push_back(to ? d.destination(to->parts[k], type_bytes(a.type)) : kDiscard);
+    }
+    const uint32_t wide = d.temporary(8);
+    Inst &keep = d.emit("mov.u64");
+    keep.d = wide;
+    keep.a = a.address;
+    Atomic kept = a;
+    kept.address = wide;
+    for (uint32_t k = 0; k < a.count; ++k) atomic(d, kept, k, out[k], in[k], 0);
+}
+
+std::string atomic_type(Type t, int op) {
+    if (op == 1 || op == 2) return t == Type::b128 ? "b128" : unsigned_name(t);
+    if (is_float(t) || is_half(t)) return type_name(t);
+    return op == 3 || op == 4 ? signed_or_unsigned_name(t) : unsigned_name(t);
+}
+
+// What an operation takes: the types by name, as they are written.
+void check_atomic(Decoder &d, const Form &f, int op, Type t, bool vector) {
+    static const char *const types[] = {" u32 s32 u64 f32 f64 ",
+                                        " b32 b64 b128 ",
+                                        " b16 b32 b64 b128 ",
+                                        " u32 s32 u64 s64 ",
+                                        " u32 s32 u64 s64 ",
+                                        " u32 ",
+                                        " u32 ",
+                                        " b32 b64 ",
+                                        " b32 b64 ",
+                                        " b32 b64 "};
+    const auto &all = f.written->modifiers;
+    const bool noftz = std::find(all.begin(), all.end(), "noftz") != all.end();
+    if (noftz != is_half(t)) d.fail(".noftz is written with f16 and bf16, and only there");
+    if (is_half(t) && (op == 0 || (vector && (op == 3 || op == 4)))) return;
+    for (const std::string &word : all)
+        if (ptx::type_of(word) == t && std::string_view(types[op]).find(" " + word + " ") != std::string_view::npos)
+            return;
+    d.fail(f.written->opcode + " has no such operation of this type");
+}
+
 void atom(Decoder &d, Form &f) {
     const bool red = f.written->opcode == "red";
     take_order(f);
@@ -156,23 +238,20 @@ void atom(Decoder &d, Form &f) {
     int op = f.take_one({"add", "exch", "cas", "min", "max", "inc", "dec", "and", "or", "xor"});
     static const char *const names[] = {"add", "exch", "cas", "min", "max", "inc", "dec", "and", "or", "xor"};
     if (op < 0 || f.types.size() != 1) d.fail(f.written->opcode + " needs an operation and a type");
-    if (take_vector(f) != 1) d.fail("vector atomics are not supported", Status::not_supported);
+    const int count = take_vector(f);
     const Type t = f.types[0];
     const size_t k = red ? 0 : 1;
-    uint64_t offset;
-    uint32_t address = generic_address(d, d.operand(f, k), space, offset);
-    uint32_t b = d.source(d.operand(f, k + 1), t), c = op == 2 ? d.source(d.operand(f, k + 2), t) : 0;
-    uint32_t to = red ? kDiscard : d.destination(d.operand(f, 0), type_bytes(t));
-    std::string type = is_float(t) || is_half(t) ? type_name(t)
-                       : op == 3 || op == 4      ? signed_or_unsigned_name(t)
-                                                 : unsigned_name(t);
-    if (op == 1 || op == 2) type = unsigned_name(t);
-    Inst &inst = d.emit(std::string("atom.") + names[op] + "." + type);
-    inst.d = to;
-    inst.a = address;
-    inst.b = b;
-    inst.c = c;
-    inst.imm = offset;
+    if (red && (op == 1 || op == 2)) d.fail("red has no such operation");
+    check_atomic(d, f, op, t, count > 1);
+    if (count > 1 && ((t != Type::f32 && !is_half(t)) || (t == Type::f32 && op != 0) || count * type_bytes(t) > 16 ||
+                      space == Space::shared))
+        d.fail("there is no such vector operation");
+    Atomic a{std::string("atom.") + names[op] + "." + atomic_type(t, op), t, 0, static_cast<uint32_t>(count), 0};
+    a.address = generic_address(d, d.operand(f, k), space, a.offset);
+    take_hint(d, f, k + (op == 2 ? 3 : 2));
+    if (count > 1) return vector_atomic(d, f, a, red);
+    const uint32_t b = d.source(d.operand(f, k + 1), t), c = op == 2 ? d.source(d.operand(f, k + 2), t) : 0;
+    atomic(d, a, 0, red ? kDiscard : d.destination(d.operand(f, 0), type_bytes(t)), b, c);
 }
 
 void fence(Decoder &d, Form &f) {
@@ -185,9 +264,44 @@ void fence(Decoder &d, Form &f) {
     d.emit("fence");
 }
 
-void hint(Decoder &d, Form &f) { // prefetch, griddepcontrol ...: nothing to be seen
-    f.modifiers.clear();
+void griddepcontrol(Decoder &d, Form &f) { // grids of a stream run one after the other
+    if (f.take_one({"wait", "launch_dependents"}) < 0) d.fail("griddepcontrol needs .wait or .launch_dependents");
     d.emit("nop");
+}
+
+// prefetch, prefetchu, applypriority, discard: hints about caches, which there are none of.
+void hint(Decoder &d, Form &f) {
+    const Space space = take_space(f);
+    if (f.take_one({"L1", "L2", "L2::evict_last", "L2::evict_normal", "tensormap"}) < 0) d.fail("a cache is wanted");
+    if (d.operand(f, 0).kind != Kind::address) d.fail("an address in brackets is wanted");
+    d.address(d.operand(f, 0), space);
+    if (f.written->opcode == "discard" || f.written->opcode == "applypriority") {
+        const auto &size = d.operand(f, 1);
+        if (size.kind != Kind::integer || size.bits != 128) d.fail("the size is 128 bytes");
+    }
+    d.emit("nop");
+}
+
+// A policy is a number that nothing reads.
+void createpolicy(Decoder &d, Form &f) {
+    const int kind = f.take_one({"fractional", "range", "cvt"});
+    if (kind < 0) d.fail("createpolicy needs .fractional, .range or .cvt");
+    for (const char *word : {"L2", "L2::evict_last", "L2::evict_normal", "L2::evict_first", "L2::evict_unchanged"})
+        f.take(word);
+    take_space(f);
+    if (kind == 1) {
+        d.address(d.operand(f, 1), Space::global);
+        d.source(d.operand(f, 2), Type::b32);
+        d.source(d.operand(f, 3), Type::b32);
+    } else if (kind == 2) {
+        d.source(d.operand(f, 1), Type::b64);
+    } else if (d.operands(f) > 1) {
+        d.source(d.operand(f, 1), Type::f32);
+    }
+    const uint32_t policy = d.constant(0x10000000, 8), to = d.destination(d.operand(f, 0), 8);
+    Inst &inst = d.emit("mov.u64");
+    inst.d = to;
+    inst.a = policy;
 }
 
 void cvta(Decoder &d, Form &f) {
@@ -204,7 +318,7 @@ void cvta(Decoder &d, Form &f) {
                       : space == Space::param ? kParamWindow
                                               : 0;
     if (space == Space::param && !d.is_entry()) window = kLocalWindow;
-    if (type_bytes(t) != 8) d.fail("addresses of 32 bits are not supported", Status::not_supported);
+    if (type_bytes(t) != 8) d.fail("generic addresses of 32 bits are not supported", Status::not_supported);
     uint32_t c = d.constant(window, 8);
     Inst &inst = d.emit(window == 0 ? "mov.u64" : to ? "sub.u64" : "add.u64");
     inst.d = place;
@@ -214,7 +328,9 @@ void cvta(Decoder &d, Form &f) {
 
 void isspacep(Decoder &d, Form &f) {
     Space space = take_space(f);
-    uint32_t p = d.destination_predicate(d.operand(f, 0)), a = d.source(d.operand(f, 1), Type::u64);
+    const auto &op = d.operand(f, 1);
+    uint32_t p = d.destination_predicate(d.operand(f, 0));
+    uint32_t a = d.register_bytes(op) == 4 ? widen(d, d.source(op, Type::u32), 4) : d.source(op, Type::u64);
     Inst &inst = d.emit("isspacep");
     inst.d = p;
     inst.a = a;
@@ -229,8 +345,11 @@ void isspacep(Decoder &d, Form &f) {
 void cp(Decoder &d, Form &f) {
     if (!f.take("async")) d.fail("this form of cp is not supported", Status::not_supported);
     if (f.take("bulk")) d.fail("cp.async.bulk is not supported", Status::not_supported);
-    if (f.take("commit_group") || f.take("wait_group") || f.take("wait_all") || f.modifiers.empty())
+    if (f.take("wait_group")) {
+        if (d.operand(f, 0).kind != Kind::integer) d.fail("cp.async.wait_group takes a number");
         return void(d.emit("nop"));
+    }
+    if (f.take("commit_group") || f.take("wait_all") || f.modifiers.empty()) return void(d.emit("nop"));
     if (f.take("mbarrier")) d.fail("mbarrier is not supported", Status::not_supported);
     take_order(f);
     f.take("shared");
@@ -242,7 +361,21 @@ void cp(Decoder &d, Form &f) {
     const auto &size = d.operand(f, 2);
     if (size.kind != Kind::integer || (size.bits != 4 && size.bits != 8 && size.bits != 16))
         d.fail("cp.async copies 4, 8 or 16 bytes");
-    uint32_t limit = d.operands(f) > 3 ? d.source(d.operand(f, 3), Type::u32) : d.constant(size.bits, 4);
+    const size_t last = d.operands(f) - (take_hint(d, f, d.operands(f) - 1) ? 1 : 0);
+    uint32_t limit = d.constant(size.bits, 4);
+    if (last > 3 && d.is_predicate(d.operand(f, 3))) { // nothing is read where it holds
+        bool negated;
+        const uint32_t p = d.predicate(d.operand(f, 3), negated), all = limit, none = d.constant(0, 4);
+        limit = d.temporary(4);
+        Inst &inst = d.emit("selp.u32");
+        inst.d = limit;
+        inst.a = none;
+        inst.b = all;
+        inst.c = p;
+        inst.flags = negated ? kNegC : 0;
+    } else if (last > 3) {
+        limit = d.source(d.operand(f, 3), Type::u32);
+    }
     uint32_t offsets = d.constant(from_offset, 8), t = d.temporary(8);
     Inst &add = d.emit("add.u64");
     add.d = t;
@@ -260,18 +393,19 @@ const Opcode rows[] = {
     {"ld", "b8 b16 b32 b64 b128 u8 u16 u32 u64 s8 s16 s32 s64 f32 f64", 1, 0, &ld},
     {"ldu", "b8 b16 b32 b64 u8 u16 u32 u64 s8 s16 s32 s64 f32 f64", 2, 0, &ld},
     {"st", "b8 b16 b32 b64 b128 u8 u16 u32 u64 s8 s16 s32 s64 f32 f64", 1, 0, &st},
-    {"atom", "b16 b32 b64 u32 u64 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64", 1, 1, &atom},
+    {"atom", "b16 b32 b64 b128 u32 u64 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64", 1, 1, &atom},
     {"red", "b32 b64 u32 u64 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64", 1, 2, &atom},
     {"membar", "", 1, 4, &fence},
-    {"fence", "", 6, 0, &fence},
-    {"prefetch", "", 2, 0, &hint},
-    {"prefetchu", "", 2, 0, &hint},
-    {"discard", "", 7, 4, &hint},
-    {"applypriority", "", 7, 4, &hint},
-    {"griddepcontrol", "", 7, 8, &hint},
-    {"cvta", "u32 u64", 2, 0, &cvta},
-    {"isspacep", "", 2, 0, &isspacep},
-    {"cp", "", 7, 0, &cp},
+    {"fence", "", 6, 0, &fence, 70},
+    {"prefetch", "", 2, 0, &hint, 20},
+    {"prefetchu", "", 2, 0, &hint, 20},
+    {"discard", "", 7, 4, &hint, 80},
+    {"applypriority", "", 7, 4, &hint, 80},
+    {"griddepcontrol", "", 7, 8, &griddepcontrol, 90},
+    {"createpolicy", "b64", 7, 4, &createpolicy, 80},
+    {"cvta", "u32 u64", 2, 0, &cvta, 20},
+    {"isspacep", "", 2, 0, &isspacep, 20},
+    {"cp", "", 7, 0, &cp, 80},
 };
 
 } // namespace

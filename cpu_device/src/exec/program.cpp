@@ -1,5 +1,6 @@
 // Loading: parse, lay out and initialise variables, decode all functions.
 #include "decoder.hpp"
+#include "requirements.hpp"
 #include "../ptx/parser.hpp"
 
 #include <algorithm>
@@ -247,12 +248,6 @@ std::string log_line(const std::string &text, ptx::Place place, const std::strin
     return log;
 }
 
-// "sm_90a" → 90
-int target_number(const std::string &target) {
-    size_t digits = target.find_first_of("0123456789");
-    return digits == std::string::npos || target.size() - digits > 8 ? 0 : std::atoi(target.c_str() + digits);
-}
-
 } // namespace
 
 std::unique_ptr<Program> Program::load(std::string_view text, Memory &memory, int device, int cc, Status &status,
@@ -293,6 +288,10 @@ std::unique_ptr<Program> Program::load(std::string_view text, Memory &memory, in
 }
 
 Program::Program(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+int Program::target() const {
+    return target_number(state_->module.target);
+}
 
 Program::~Program() {
     for (uint64_t base : state_->allocations) state_->memory->release(base);

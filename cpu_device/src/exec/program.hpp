@@ -103,6 +103,7 @@ class Program {
     struct State;
     explicit Program(std::unique_ptr<State> state);
     State *state() const { return state_.get(); }
+    int target() const; // of the PTX: 80 for sm_80
 
   private:
     std::unique_ptr<State> state_;

@@ -31,7 +31,9 @@ Frame *new_frame(Warp &w, const Code *code, Frame *parent) {
     frame->site = nullptr;
     frame->lanes = 0;
     frame->depth = parent ? parent->depth + 1 : 0;
-    frame->local_base = parent ? (parent->local_base + parent->code->local_bytes + 15) & ~15u : 0;
+    frame->local_base = parent ? (parent->local_end() + 15) & ~15u : 0;
+    frame->dynamic = 0;
+    frame->allocated.reset();
     w.frames.push_back(std::move(frame));
     return w.frames.back().get();
 }

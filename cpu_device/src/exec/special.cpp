@@ -11,6 +11,7 @@ const Inst *system_vprintf(Warp &w, const Inst *i);
 const Inst *system_malloc(Warp &w, const Inst *i);
 const Inst *system_free(Warp &w, const Inst *i);
 const Inst *system_assertfail(Warp &w, const Inst *i);
+const Inst *system_set_conditional(Warp &w, const Inst *i);
 
 namespace {
 
@@ -231,13 +232,24 @@ const Inst *unpack_wide(Warp &w, const Inst *i) {
     return i + 1;
 }
 
-const Inst *isspacep(Warp &w, const Inst *i) {
-    const u64 *a = at<u64>(w, i->a);
-    u32 r = 0;
-    for (int l = 0; l < kLanes; ++l) {
-        const bool yes = i->sub ? false : i->imm ? a[l] - i->imm < kWindowSize : a[l] < kWindowBase;
-        r |= yes ? 1u << l : 0;
+// Constants lie in device memory: their addresses are those of variables.
+bool is_constant(const ProgramImage &image, u64 address) {
+    for (const auto &entry : image.symbols) {
+        const Symbol &s = entry.second;
+        if (s.space == ptx::Space::constant && address - s.address < s.size) return true;
     }
+    return false;
+}
+
+const Inst *isspacep(Warp &w, const Inst *i) { // sub: constants; imm: a window, 0: global
+    const u64 *a = at<u64>(w, i->a);
+    const ProgramImage &image = *w.cta->launch->image;
+    u32 r = 0;
+    each_active(w.mask, [&](int l) {
+        const bool yes =
+            i->imm ? a[l] - i->imm < kWindowSize : a[l] < kWindowBase && is_constant(image, a[l]) == (i->sub != 0);
+        r |= yes ? 1u << l : 0;
+    });
     set_predicate(w, i->d, r);
     return i + 1;
 }
@@ -277,6 +289,7 @@ const HandlerRow rows[] = {
     {"system.malloc", &system_malloc},
     {"system.free", &system_free},
     {"system.__assertfail", &system_assertfail},
+    {"system.cudaGraphSetConditional", &system_set_conditional},
 };
 
 } // namespace

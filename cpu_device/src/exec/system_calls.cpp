@@ -1,5 +1,6 @@
-// vprintf, malloc, free and __assertfail: what kernels call and no module defines.
+// vprintf, malloc, free, __assertfail and cudaGraphSetConditional: what kernels call and no module defines.
 #include "lanes.hpp"
+#include "conditionals.hpp"
 #include "image.hpp"
 
 #include <cstdio>
@@ -198,6 +199,17 @@ const Inst *system_free(Warp &w, const Inst *i) {
                          address);
     }
     for (Region &r : w.worker->cache) r = Region();
+    return i + 1;
+}
+
+const Inst *system_set_conditional(Warp &w, const Inst *i) { // handle, value
+    const CallSite &site = w.frame->code->calls[i->extra];
+    for (u32 m = w.mask; m; m &= m - 1) {
+        const int l = __builtin_ctz(m);
+        const uint64_t handle = argument(w, site, 0, l);
+        if (!set_conditional(handle, static_cast<uint32_t>(argument(w, site, 1, l))))
+            return fault(w, i, l, Status::invalid_value, "cudaGraphSetConditional with a handle that no graph has");
+    }
     return i + 1;
 }
 

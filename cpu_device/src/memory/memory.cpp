@@ -52,6 +52,7 @@ bool seen_by_host(MemoryKind kind) {
 
 struct Record : Allocation {
     uint64_t begin = 0, room = 0; // the range that is taken, with the gap behind it
+    bool closed = false;
 };
 
 } // namespace
@@ -120,7 +121,7 @@ void Memory::State::retire(Record *record) {
     index.set(record->base, record->size, nullptr);
     record->freed = true;
     generation.fetch_add(1, std::memory_order_release);
-    if (record->kind != MemoryKind::pinned) used[record->device] -= record->size;
+    if (record->kind != MemoryKind::pinned && !record->closed) used[record->device] -= record->size;
     if (seen_by_host(record->kind)) arena.close_to_host(record->base, round_up(record->size, kPage));
     if (record->size >= kWorthDiscarding) {
         const uint64_t first = round_up(record->base, kPage), last = (record->begin + record->room) / kPage * kPage;
@@ -225,6 +226,45 @@ bool Memory::release(uint64_t base) {
     if (found == s.by_base.end() || found->second->freed) return false;
     s.retire(found->second);
     return true;
+}
+
+bool Memory::close(uint64_t base) {
+    State &s = *state_;
+    std::lock_guard<std::mutex> guard(s.lock);
+    auto found = s.by_base.find(base);
+    if (found == s.by_base.end() || found->second->freed || found->second->closed) return false;
+    Record &record = *found->second;
+    s.index.set(base, record.size, nullptr);
+    s.generation.fetch_add(1, std::memory_order_release);
+    record.closed = true;
+    s.used[record.device] -= record.size;
+    return true;
+}
+
+bool Memory::open(uint64_t base) {
+    State &s = *state_;
+    std::lock_guard<std::mutex> guard(s.lock);
+    auto found = s.by_base.find(base);
+    if (found == s.by_base.end() || found->second->freed || !found->second->closed) return false;
+    Record &record = *found->second;
+    uint64_t &used = s.used[record.device];
+    if (used > s.total - std::min(record.size, s.total) || !s.index.set(base, record.size, &record)) {
+        s.index.set(base, record.size, nullptr);
+        return false;
+    }
+    record.closed = false;
+    used += record.size;
+    return true;
+}
+
+const Allocation *Memory::reserved(uint64_t address, uint64_t size) const {
+    const State &s = *state_;
+    std::lock_guard<std::mutex> guard(s.lock);
+    auto after = s.by_base.upper_bound(address);
+    if (after == s.by_base.begin()) return nullptr;
+    const Record *found = std::prev(after)->second;
+    const uint64_t offset = address - found->base;
+    return !found->freed && offset < found->size && size <= found->size - offset ? found : nullptr;
 }
 
 const Allocation *Memory::find(uint64_t address, uint64_t size) const {

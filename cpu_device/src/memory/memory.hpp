@@ -36,6 +36,11 @@ class Memory {
     const Allocation *allocate(uint64_t size, uint64_t align, MemoryKind kind, int device);
     // False where `base` is not the start of a living allocation.
     bool release(uint64_t base);
+    // Takes a living allocation's bytes away, or gives them back; its address stays taken.  False where `base` is none, or there is no room.
+    bool close(uint64_t base);
+    bool open(uint64_t base);
+    // The allocation that holds [address, address + size), closed or not.
+    const Allocation *reserved(uint64_t address, uint64_t size) const;
     // Host memory becomes an allocation at its own address, until release().  nullptr where some of it is one already.
     const Allocation *adopt(void *host, uint64_t size, int device);
     // Whether an address is in the device's range, whatever is there: never a pointer of the host's own.

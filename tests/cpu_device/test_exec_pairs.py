@@ -1,0 +1,456 @@
+"""Instructions on pairs: small floating-point formats, mixed precision, f32x2, comparisons of halves, cvt.pack, lop3 with a predicate."""
+
+import itertools
+import random
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tests.cpu_device import exact
+from tests.cpu_device.exact import BF16, F16, F32, TF32, Format
+from tests.cpu_device.exec_access import LoadError, levels, machine
+from tests.cpu_device.exec_ops import Runner, floats, integers, to_signed
+
+ml_dtypes = pytest.importorskip("ml_dtypes", reason="the reference for 8-bit floating point")
+SMALL = {
+    "e4m3x2": ml_dtypes.float8_e4m3fn,
+    "e5m2x2": ml_dtypes.float8_e5m2,
+    "e2m3x2": ml_dtypes.float6_e2m3fn,
+    "e3m2x2": ml_dtypes.float6_e3m2fn,
+    "e2m1x2": ml_dtypes.float4_e2m1fn,
+}
+BITS = {"e4m3x2": 8, "e5m2x2": 8, "e2m3x2": 6, "e3m2x2": 6, "e2m1x2": 4}
+TOP = "sm_100a"
+
+
+def bits_of(values: np.ndarray) -> list[int]:
+    return [int(v) for v in values.view(f"u{values.dtype.itemsize}")]
+
+
+def finite_max(name: str) -> float:
+    return float(ml_dtypes.finfo(SMALL[name]).max)
+
+
+def narrowed(values: np.ndarray, name: str, relu: bool) -> np.ndarray:
+    """The patterns of floats in a small format: rounded to nearest even, saturated."""
+    v = values.astype("f4")
+    nan = np.isnan(v)
+    v = np.where(nan, np.float32(0), v)
+    if relu:
+        v = np.where(v <= 0, np.float32(0), v)
+    limit = finite_max(name)
+    r = np.clip(v, -limit, limit).astype(SMALL[name]).view("u1").astype("u8") & (1 << BITS[name]) - 1
+    canonical = {"e4m3x2": 0x7F, "e5m2x2": 0x7F, "e2m3x2": 0x1F, "e3m2x2": 0x1F, "e2m1x2": 0x07}[name]
+    return np.where(nan, canonical, r)
+
+
+def side_by_side(high: np.ndarray, low: np.ndarray, name: str) -> list[int]:
+    return [int(v) for v in high << (4 if name == "e2m1x2" else 8) | low]
+
+
+def small_text(name: str, instruction: str) -> str:
+    """e2m1x2 lies in a register of 8 bits."""
+    if name != "e2m1x2":
+        return instruction.replace("{s}", "{d}" if "cvt.rn.satfinite" in instruction else "{a}")
+    if "cvt.rn.satfinite" in instruction:
+        return ".reg .b8 t; " + instruction.replace("{s}", "t") + "; cvt.u16.u8 {d}, t"
+    return ".reg .b8 t; cvt.u8.u16 t, {a}; " + instruction.replace("{s}", "t")
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_floats_to_small_formats(name: str) -> None:
+    rng = random.Random(1)
+    limit = finite_max(name)
+    near = [
+        v * s for v in (limit, limit * 1.03, limit * 1.0625, limit * 1.25, limit * 2, 1, 1.0625, 0.03) for s in (1, -1)
+    ]
+    values = np.array([*near, 0.0, -0.0, np.inf, -np.inf, np.nan, -np.nan, 1e-40, -1e30], "f4")
+    ties = np.array([(k + 0.5) * limit / 64 for k in range(-64, 64)], "f4")
+    others = np.array([rng.uniform(-1.1, 1.1) * limit * 2.0 ** rng.randint(-20, 0) for _ in range(800)], "f4")
+    a = np.concatenate([values, ties, others])
+    b = np.roll(a, 77)
+    rows = list(zip(bits_of(a), bits_of(b), strict=True))
+    ops = [
+        (small_text(name, f"cvt.rn.satfinite{relu}.{name}.f32 {{s}}, {{a}}, {{b}}"), "b16", ["b32", "b32"])
+        for relu in ("", ".relu")
+    ]
+    runner = Runner(machine(), ops, rows, TOP)
+    for k, relu in enumerate((False, True)):
+        want = side_by_side(narrowed(a, name, relu), narrowed(b, name, relu), name)
+        assert runner.results(k) == want
+
+
+@pytest.mark.parametrize("name", ["e4m3x2", "e5m2x2"])
+def test_all_halves_to_small_formats(name: str) -> None:
+    low = np.arange(1 << 16, dtype="u2")
+    high = low[::-1].copy()
+    rows = [(int(h) << 16 | int(v),) for h, v in zip(high, low, strict=True)]
+    ops = [(f"cvt.rn.satfinite{relu}.{name}.f16x2 {{d}}, {{a}}", "b16", ["b32"]) for relu in ("", ".relu")]
+    runner = Runner(machine(), ops, rows)
+    for k, relu in enumerate((False, True)):
+        want = side_by_side(narrowed(high.view("f2"), name, relu), narrowed(low.view("f2"), name, relu), name)
+        assert runner.results(k) == want
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_all_small_values_to_halves(name: str) -> None:
+    count = 1 << BITS[name]
+    low = np.arange(count, dtype="u1")
+    high = low[::-1].copy()
+    rows = [(v,) for v in side_by_side(high.astype("u8"), low.astype("u8"), name)]
+    ops = [(small_text(name, f"cvt.rn{relu}.f16x2.{name} {{d}}, {{s}}"), "b32", ["b16"]) for relu in ("", ".relu")]
+    runner = Runner(machine(), ops, rows, TOP)
+
+    def halves(patterns: np.ndarray, relu: bool) -> np.ndarray:
+        v = patterns.view(SMALL[name]).astype("f2")
+        nan = np.isnan(v)
+        r = np.where(relu & (v <= 0), np.float16(0), v).astype("f2").view("u2").astype("u8")
+        return np.where(nan, 0x7FFF, r)
+
+    for k, relu in enumerate((False, True)):
+        assert runner.results(k) == [
+            int(h) << 16 | int(v) for h, v in zip(halves(high, relu), halves(low, relu), strict=True)
+        ]
+
+
+def exponent(x: Fraction | None, up: bool, saturates: bool) -> int:
+    """ue8m0 of a magnitude; None: not a number."""
+    if x is None:
+        return 0xFF
+    if x == 0:
+        return 0
+    e = -127
+    while e < 127 and Fraction(2) ** (e + 1) <= x:
+        e += 1
+    if up and Fraction(2) ** e < x:
+        e += 1
+    return min(e, 127) + 127 if e <= 127 or saturates else 0xFF
+
+
+def test_exponents() -> None:
+    a, b = floats(F32, 600, 1), floats(F32, 600, 2)
+    a = [v for v in a if not F32.is_infinite(v)]
+    rows = list(zip(a, b[: len(a)], strict=True))
+    rows = [row for row in rows if not F32.is_infinite(row[1])]
+    forms = [("rz", True), ("rz", False), ("rp", True), ("rp", False)]
+    ops = [(f"cvt.{r}{'.satfinite' * s}.ue8m0x2.f32 {{d}}, {{a}}, {{b}}", "b16", ["b32", "b32"]) for r, s in forms]
+    runner = Runner(machine(), ops, rows, TOP)
+
+    def one(v: int, mode: str, saturates: bool) -> int:
+        return exponent(None if F32.is_nan(v) else abs(F32.value(v)), mode == "rp", saturates)
+
+    for k, (mode, saturates) in enumerate(forms):
+        assert runner.results(k) == [one(x, mode, saturates) << 8 | one(y, mode, saturates) for x, y in rows]
+    back = Runner(
+        machine(), [("cvt.rn.bf16x2.ue8m0x2 {d}, {a}", "b32", ["b16"])], [(v << 8 | 255 - v,) for v in range(256)], TOP
+    )
+
+    def bf16(v: int) -> int:
+        return 0x7FFF if v == 255 else BF16.round(Fraction(2) ** (v - 127))
+
+    assert back.results(0) == [bf16(v) << 16 | bf16(255 - v) for v in range(256)]
+
+
+# --- tf32, cvt.pack, lop3 ---
+
+
+def test_tf32() -> None:
+    forms = [
+        ("rna", "rna", ""),
+        ("rn", "rn", ""),
+        ("rz", "rz", ""),
+        ("rna", "rna", ".satfinite"),
+        ("rn", "rn", ".satfinite"),
+        ("rn", "rn", ".relu"),
+    ]
+    values = floats(F32, 1000, 4)
+    values += [F32.infinity - 1 - k for k in (0, 1, 0xFFE, 0xFFF, 0x1000, 0x1001, 0x1FFF)]
+    runner = Runner(machine(), [(f"cvt.{word}{more}.tf32.f32 {{d}}, {{a}}", "b32", ["b32"]) for word, _, more in forms],
+                    [(v,) for v in values], TOP)  # fmt: skip
+    for k, (_, mode, more) in enumerate(forms):
+        for v, got in zip(values, runner.results(k), strict=True):
+            if F32.is_nan(v):
+                want = 0x7FFFFFFF
+            elif more == ".relu" and F32.negative(v):
+                want = 0
+            else:
+                sign = TF32.sign if F32.negative(v) else 0
+                r = sign | TF32.infinity if F32.is_infinite(v) else TF32.round(F32.value(v), mode, sign)
+                if more == ".satfinite" and TF32.is_infinite(r):
+                    r -= 1
+                want = r << 13
+            assert got == want, (k, hex(v))
+
+
+def test_pack() -> None:
+    forms = [f"{s}{bits}" for bits in (2, 4, 8, 16) for s in "us"]
+    a, b, c = integers(32, True, 500, 1), integers(32, True, 500, 2), integers(32, False, 500, 3)
+    rng = random.Random(3)
+    a = [v if rng.random() < 0.5 else rng.randint(-300, 300) for v in a]
+    b = [v if rng.random() < 0.5 else rng.randint(-10, 10) for v in b]
+    rows = list(zip(a, b, c, strict=True))
+    ops = [(f"cvt.pack.sat.{t}.s32{'' if t.endswith('16') else '.b32'} {{d}}, {{a}}, {{b}}{'' if t.endswith('16') else ', {c}'}",
+            "b32", ["b32"] * 3) for t in forms]  # fmt: skip
+    runner = Runner(machine(), ops, rows)
+    for k, t in enumerate(forms):
+        size = int(t[1:])
+        low, high = (-(1 << size - 1), (1 << size - 1) - 1) if t[0] == "s" else (0, (1 << size) - 1)
+
+        def one(v: int, low: int = low, high: int = high, size: int = size) -> int:
+            return max(low, min(high, v)) & (1 << size) - 1
+
+        want = [(z << 2 * size & 0xFFFFFFFF if size < 16 else 0) | one(x) << size | one(y) for x, y, z in rows]
+        assert runner.results(k) == want, t
+
+
+def test_lop3_with_a_predicate() -> None:
+    m = machine()
+    tables = [0x80, 0xFE, 0x96, 0xE8, 0x00, 0xCA]
+    text = [".version 8.2\n.target sm_80\n.address_size 64"]
+    for k, (table, op, negated) in enumerate(itertools.product(tables, ("or", "and"), ("", "!"))):
+        text.append(f""".visible .entry k{k}(.param .u64 p) {{ .reg .b32 %t, %a, %b, %c, %d, %r; .reg .b64 %p; .reg .pred %q, %s;
+        ld.param.u64 %p, [p]; mov.u32 %t, %tid.x; mad.wide.u32 %p, %t, 16, %p; ld.global.v4.u32 {{%a, %b, %c, %d}}, [%p];
+        setp.ne.u32 %q, %d, 0; lop3.{op}.b32 %d|%s, %a, %b, %c, {table}, {negated}%q; selp.u32 %r, 1, 0, %s;
+        lop3.{op}.b32 _|%s, %a, %b, %c, {table}, {negated}%q; selp.u32 %a, 1, 0, %s; st.global.v4.u32 [%p], {{%d, %r, %a, %r}}; ret; }}""")
+    module = m.load("\n".join(text))
+    rng = np.random.default_rng(6)
+    for k, (table, op, negated) in enumerate(itertools.product(tables, ("or", "and"), ("", "!"))):
+        rows = rng.integers(0, 1 << 32, (64, 4)).astype("u4")
+        rows[:20, :3] = rng.choice([0, 0xFFFFFFFF], (20, 3))
+        rows[:, 3] = rng.integers(0, 2, 64)
+        buffer = m.buffer(rows.tobytes())
+        module.run(f"k{k}", 1, 64, buffer)
+        got = np.frombuffer(m.read(buffer, 1024), "u4").reshape(64, 4)
+        a, b, c, q = rows.T
+        value = np.zeros(64, "u4")
+        for j in range(8):
+            term = (a if j & 4 else ~a) & (b if j & 2 else ~b) & (c if j & 1 else ~c)
+            value |= term if table >> j & 1 else np.uint32(0)
+        p = (q != 0) ^ (negated == "!")
+        want = (value != 0) | p if op == "or" else (value != 0) & p
+        assert np.array_equal(got[:, 0], value)
+        assert np.array_equal(got[:, 1], want)
+        assert np.array_equal(got[:, 2], want)
+
+
+# --- arithmetic ---
+
+
+def f32_of(f: Format, v: int) -> int:
+    if f.is_nan(v):
+        return 0x7FFFFFFF
+    sign = F32.sign if f.negative(v) else 0
+    return sign | F32.infinity if f.is_infinite(v) else F32.round(f.value(v), "rn", sign)
+
+
+@pytest.mark.parametrize("level", levels())
+def test_mixed_precision(level: str) -> None:
+    forms = list(
+        itertools.product(("add", "sub", "fma"), (("f16", F16), ("bf16", BF16)), ("rn", "rz", "rm", "rp"), ("", ".sat"))
+    )
+    ops = [(f"{op}.{mode}{sat}.f32.{t} {{d}}, {{a}}, {{b}}{', {c}' if op == 'fma' else ''}",
+            "f32", [t, t, "f32"] if op == "fma" else [t, "f32"]) for op, (t, _), mode, sat in forms]  # fmt: skip
+    n = 150
+    runner = Runner(machine(level), ops, [()] * n, "sm_100")
+    for k, (op, (_, f), mode, sat) in enumerate(forms):
+        a, c = floats(f, n, k), floats(F32, n, k + 100)
+        b = floats(f, n, k + 200) if op == "fma" else c
+        for row, got in zip(zip(a, b, c, strict=True), runner.results(k, list(zip(a, b, c, strict=True))), strict=True):
+            x = f32_of(f, row[0])
+            if op == "fma":
+                want = exact.fma(F32, x, f32_of(f, row[1]), row[2], mode)
+            else:
+                y = row[1] ^ F32.sign if op == "sub" and not F32.is_nan(row[1]) else row[1]
+                want = exact.add(F32, x, y, mode)
+            if sat:
+                if want is None or F32.negative(want):
+                    want = 0
+                want = min(want, 0x3F800000)
+            assert got == (0x7FFFFFFF if want is None else want), (ops[k][0], [hex(v) for v in row])
+
+
+def test_float_pairs() -> None:
+    forms = list(itertools.product(("add", "sub", "mul", "fma"), ("", ".rz", ".rp"), ("", ".ftz")))
+    forms = [(op, mode or ".rn", ftz) for op, mode, ftz in forms]
+    ops = [(f"{op}{mode}{ftz}.f32x2 {{d}}, {{a}}, {{b}}{', {c}' if op == 'fma' else ''}", "b64", ["b64"] * (3 if op == "fma" else 2))
+           for op, mode, ftz in forms]  # fmt: skip
+    n = 150
+    runner = Runner(machine(), ops, [()] * n, "sm_100")
+    for k, (op, mode, ftz) in enumerate(forms):
+        columns = [
+            [(h << 32) | v for h, v in zip(floats(F32, n, 6 * k + j), floats(F32, n, 6 * k + j + 3), strict=True)]
+            for j in range(3)
+        ]
+        rows = list(zip(*columns, strict=True))
+        for row, got in zip(rows, runner.results(k, rows), strict=True):
+            for shift in (0, 32):
+                a, b, c = ((F32.flush(v >> shift & 0xFFFFFFFF) if ftz else v >> shift & 0xFFFFFFFF) for v in row)
+                if op == "sub":
+                    b = b if F32.is_nan(b) else b ^ F32.sign
+                want = (
+                    exact.fma(F32, a, b, c, mode[1:])
+                    if op == "fma"
+                    else (exact.mul if op == "mul" else exact.add)(F32, a, b, mode[1:])
+                )
+                want = 0x7FFFFFFF if want is None else F32.flush(want) if ftz else want
+                assert got >> shift & 0xFFFFFFFF == want, (ops[k][0], shift, [hex(v) for v in (a, b, c)])
+
+
+# --- comparisons of pairs ---
+
+ORDERED = {"eq": lambda x, y: x == y, "ne": lambda x, y: x != y, "lt": lambda x, y: x < y, "le": lambda x, y: x <= y,
+           "gt": lambda x, y: x > y, "ge": lambda x, y: x >= y}  # fmt: skip
+
+
+def compared(name: str, f: Format, a: int, b: int) -> bool:
+    nan = f.is_nan(a) or f.is_nan(b)
+    if name in ("num", "nan"):
+        return nan == (name == "nan")
+    if nan:
+        return name not in ORDERED
+
+    def number(v: int) -> float:
+        return (float("-inf") if f.negative(v) else float("inf")) if f.is_infinite(v) else float(f.value(v))
+
+    return ORDERED[name.removesuffix("u") if name not in ORDERED else name](number(a), number(b))
+
+
+@pytest.mark.parametrize(("type_", "f"), [("f16", F16), ("bf16", BF16)])
+def test_set_and_setp_of_pairs(type_: str, f: Format) -> None:
+    names = [*ORDERED, "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan"]
+    one = 0x3C00 if type_ == "f16" else 0x3F80
+    ops = []
+    for name in names:
+        ops.append((f"set.{name}.{type_}x2.{type_}x2 {{d}}, {{a}}, {{b}}", "b32", ["b32", "b32"]))
+        ops.append((f"set.{name}.u32.{type_}x2 {{d}}, {{a}}, {{b}}", "b32", ["b32", "b32"]))
+        ops.append((f"setp.{name}.{type_}x2 {{p}}|{{q}}, {{a}}, {{b}}; selp.b32 {{d}}, 1, 0, {{p}}; selp.b32 {{e}}, 2, 0, {{q}}; or.b32 {{d}}, {{d}}, {{e}}",
+                    "b32", ["b32", "b32"]))  # fmt: skip
+        ops.append(
+            (
+                f"setp.ne.b32 {{q}}, {{a}}, 0; set.{name}.and.{type_}x2.{type_}x2 {{d}}, {{a}}, {{b}}, !{{q}}",
+                "b32",
+                ["b32", "b32"],
+            )
+        )
+    n = 200
+    rows = [(h << 16 | v, i << 16 | w) for h, v, i, w in zip(*(floats(f, n, s) for s in range(4)), strict=True)]
+    rows += [(a, a) for a, _ in rows[:40]] + [(0, b) for _, b in rows[:10]]
+    runner = Runner(machine(), ops, rows)
+    for k, name in enumerate(names):
+        truth = [[compared(name, f, a >> s & 0xFFFF, b >> s & 0xFFFF) for s in (0, 16)] for a, b in rows]
+        assert runner.results(4 * k) == [(low * one) | (high * one) << 16 for low, high in truth]
+        assert runner.results(4 * k + 1) == [low * 0xFFFF | (high * 0xFFFF) << 16 for low, high in truth]
+        assert runner.results(4 * k + 2) == [low | high << 1 for low, high in truth]
+        zero = [a == 0 for a, _ in rows]
+        assert runner.results(4 * k + 3) == [
+            z and (low * one | (high * one) << 16) for (low, high), z in zip(truth, zero, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("more", ["", ".abs", ".NaN", ".abs.NaN"])
+@pytest.mark.parametrize("op", ["min", "max"])
+def test_redux_of_floats(op: str, more: str) -> None:
+    m = machine()
+    module = m.load(f""".version 8.6\n.target sm_100a\n.address_size 64
+    .visible .entry k(.param .u64 p) {{ .reg .b32 %t, %m; .reg .f32 %f; .reg .b64 %p; ld.param.u64 %p, [p]; mov.u32 %t, %tid.x;
+    mad.wide.u32 %p, %t, 4, %p; ld.global.f32 %f, [%p]; and.b32 %m, %t, 1; .reg .pred %q; setp.ne.u32 %q, %m, 0;
+    selp.b32 %m, 0xaaaaaaaa, 0x55555555, %q; redux.sync.{op}{more}.f32 %f, %f, %m; st.global.f32 [%p], %f; ret; }}""", cc=100)  # fmt: skip
+    for seed in range(20):
+        values = floats(F32, 32, seed)
+        if seed % 4 == 0:
+            values = [0x7FC00001] * 32
+        if seed % 4 == 1:
+            values = [v if not F32.is_nan(v) else 0 for v in values]
+        buffer = m.buffer(np.array(values, "u4").tobytes())
+        module.run("k", 1, 32, buffer)
+        got = np.frombuffer(m.read(buffer, 128), "u4")
+        for parity in (0, 1):
+            want = None
+            for k, v in enumerate(values[parity::2]):
+                v = v & ~F32.sign if ".abs" in more else v
+                want = (
+                    v
+                    if k == 0
+                    else exact.minimum(F32, 0x7FC00000 if want is None else want, v, ".NaN" in more, op == "max")
+                )
+            want = 0x7FFFFFFF if want is None or F32.is_nan(want) else want
+            assert set(got[parity::2]) == {want}
+
+
+@pytest.mark.parametrize(
+    ("instruction", "said"),
+    [
+        ("cvt.rn.e4m3x2.f32 %h0, %f1, %f2", "needs .satfinite"),
+        ("cvt.rn.satfinite.e4m3x2.bf16x2 %h0, %r1", "no cvt"),
+        ("cvt.rn.satfinite.e4m3x2.e5m2x2 %h0, %h1", "no cvt"),
+        ("cvt.satfinite.e4m3x2.f32 %h0, %f1, %f2", ".rn"),
+        ("cvt.rn.ue8m0x2.f32 %h0, %f1, %f2", ".rz or .rp"),
+        ("cvt.rna.bf16.f32 %h0, %f1", ".rna"),
+        ("cvt.rs.f16x2.f32 %r0, %f1, %f2, %r3", "stochastic"),
+        ("cvt.pack.sat.u16.s32.b32 %r0, %r1, %r2, %r3", "cvt.pack"),
+        ("lop3.b32 %r0|%p, %r1, %r2, %r3, 1", "second result"),
+        ("lop3.or.b32 %r0, %r1, %r2, %r3, 1, %p", "second result"),
+        ("lop3.b32 %r0, %r1, %r2, %r3, 256", "table"),
+        ("redux.sync.add.f32 %f0, %f1, -1", "no such operation"),
+        ("redux.sync.min.abs.s32 %r0, %r1, -1", "no such operation"),
+        ("set.lt.u16.f16x2 %h0, %r1, %r2", "pair"),
+        ("fma.rn.oob.f16 %h0, %h1, %h2, %h3", "oob"),
+        ("add.u32 %r0, %r1, %r2, %r3", "takes 3 operands"),
+        ("add.rz.f16 %h0, %h1, %h2", "no such modifier"),
+        ("add.sat.bf16 %h0, %h1, %h2", "no such modifier"),
+        ("mul.ftz.f64 %d0, %d1, %d2", "no such modifier"),
+        ("fma.rn.relu.f32 %f0, %f1, %f2, %f3", "no such modifier"),
+        ("min.NaN.u32 %r0, %r1, %r2", "no such modifier"),
+        ("max.relu.u16x2 %r0, %r1, %r2", "no such modifier"),
+        ("add.ftz.f32x2 %d0, %d1", "more operands"),
+    ],
+)
+def test_what_is_refused(instruction: str, said: str) -> None:
+    text = f""".version 8.7\n.target {TOP}\n.address_size 64\n.visible .entry k() {{ .reg .b16 %h<5>; .reg .b32 %r<5>, %f<5>; .reg .b64 %d<5>;
+    .reg .pred %p; {instruction}; ret; }}"""
+    with pytest.raises(LoadError) as error:
+        machine().load(text, cc=100)
+    assert said in error.value.log
+    assert to_signed(error.value.status, 32) in (218, 801)
+
+
+# --- integers ---
+
+
+def test_pairs_of_integers() -> None:
+    def halves(v: int, signed: bool) -> list[int]:
+        return [to_signed(v >> s, 16) if signed else v >> s & 0xFFFF for s in (0, 16)]
+
+    forms = [(op, t, relu) for op in ("add", "min", "max") for t in ("u16x2", "s16x2") for relu in ("", ".relu")
+             if not relu or (op != "add" and t == "s16x2")]  # fmt: skip
+    ops = [(f"{op}{relu}.{t} {{d}}, {{a}}, {{b}}", "b32", ["b32", "b32"]) for op, t, relu in forms]
+    ops += [(f"{op}.relu.s32 {{d}}, {{a}}, {{b}}", "b32", ["b32", "b32"]) for op in ("min", "max")]
+    rows = list(zip(integers(32, False, 400, 1), integers(32, False, 400, 2), strict=True))
+    runner = Runner(machine(), ops, rows)
+    for k, (op, t, relu) in enumerate(forms):
+        function = {"add": lambda x, y: x + y, "min": min, "max": max}[op]
+        for (a, b), got in zip(rows, runner.results(k), strict=True):
+            want = [function(x, y) for x, y in zip(halves(a, t[0] == "s"), halves(b, t[0] == "s"), strict=True)]
+            low, high = ((max(v, 0) if relu else v) & 0xFFFF for v in want)
+            assert got == low | high << 16, (ops[k][0], hex(a), hex(b))
+    for k, function in enumerate((min, max), len(forms)):
+        assert runner.results(k) == [max(0, function(to_signed(a, 32), to_signed(b, 32))) for a, b in rows]
+
+
+def test_mad24_saturates() -> None:
+    rows = list(zip(*(integers(32, True, 400, k) for k in range(3)), strict=True))
+    text = "mad24.hi.sat.s32 {d}, {a}, {b}, {c}; mad24.hi.sat.s32 {c}, {a}, {b}, {c}; sub.s32 {d}, {d}, {c}; add.s32 {d}, {d}, {c}"
+    runner = Runner(machine(), [(text, "b32", ["b32"] * 3)], rows)
+    for (a, b, c), got in zip(rows, runner.results(0), strict=True):
+        r = (to_signed(a, 24) * to_signed(b, 24) >> 16) + c
+        assert got == max(-(2**31), min(2**31 - 1, r)) & 0xFFFFFFFF
+
+
+def test_four_words_of_128_bits() -> None:
+    text = """.reg .b128 q; .reg .b32 w0, w1, w2, w3; .reg .b64 l, h; mov.b64 {{w0, w1}}, {a}; mov.b64 {{w2, w3}}, {b};
+    mov.b128 q, {{w3, w0, w1, w2}}; mov.b128 {{l, h}}, q; mov.b128 {{w0, w1, w2, w3}}, q; mov.b64 {a}, {{w2, w3}}; xor.b64 {d}, h, {a};
+    shl.b64 {d}, {d}, 1; xor.b64 {d}, {d}, l"""
+    rows = list(zip(integers(64, False, 100, 1), integers(64, False, 100, 2), strict=True))
+    runner = Runner(machine(), [(text, "b64", ["b64", "b64"])], rows)
+    assert runner.results(0) == [(b >> 32) | (a & 0xFFFFFFFF) << 32 for a, b in rows]
