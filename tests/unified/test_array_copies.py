@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import cuda_unified as cu
-from tests.unified.array_tools import Pinned, held, memory_at, numbers, on_device, random_shape, strided
+from tests.unified.array_tools import Pinned, held, memory_at, numbers, on_device, random_shape, strided, waits_for
 
 
 def test_copies_of_any_strides_on_a_device(device):
@@ -109,6 +109,29 @@ def test_copies_are_in_the_order_of_their_stream(device):
             assert a.stream is stream
             assert not stream.done
         assert a.to_host().tolist() == list(range(8))
+
+
+def test_copies_and_fills_wait_for_what_writes_the_array(device):
+    """Its stream is another: the copy comes behind what that one has."""
+    theirs, mine = device.stream(), device.stream()
+    a, b = cu.zeros(8, "int32", device=device, stream=theirs), cu.zeros(8, "int32", device=device, stream=mine)
+    device.sync()
+    assert waits_for(mine, theirs, lambda: b.copy_from(a, stream=mine))
+    assert waits_for(mine, theirs, lambda: cu.Array.over(a.buffer, 8, "int32").fill(1, stream=mine))
+    a.stream = None
+    assert not waits_for(mine, theirs, lambda: b.copy_from(a, stream=mine))
+
+
+def test_closing_waits_for_copies(device):
+    stream, other = device.stream(), device.stream()
+    a = cu.full(1000, 7, "int32", device=device, stream=other)
+    b = cu.empty(1000, "int32", device=device, stream=stream)
+    device.sync()
+    with held(stream):
+        b.copy_from(a, stream=stream)
+        a.buffer.close()
+    again = cu.zeros(1000, "int32", device=device, stream=other)
+    assert b.to_host(stream=stream).tolist() == [7] * 1000 and again.size
 
 
 def test_memory_is_kept_until_a_copy_is_done(device):

@@ -261,7 +261,7 @@ def test_a_producers_keywords(device):
     cu.from_dlpack(producer, device="cpu")
     assert producer.asked == [{"max_version": (1, 3)}, {"max_version": (1, 3), "copy": False}, {"max_version": (1, 3)}]
     ours, stream = cu.from_host(there, device), device.stream()
-    producer = Producer(ours.pointer, (3,), (1,), device=CUDA)
+    producer = Producer(ours.pointer, (3,), (1,), device=CUDA, owner=ours)
     assert cu.from_dlpack(producer).stream is cu.current_stream()
     assert cu.from_dlpack(producer, stream=stream).stream is stream
     assert cu.from_dlpack(producer, stream=-1).stream is None

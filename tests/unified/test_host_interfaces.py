@@ -25,7 +25,7 @@ TYPES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", 
 def test_complaint_57_a_devices_memory_is_no_buffer(device):
     """CuPy's arrays once crashed who read them through the buffer protocol."""
     for a in (cu.zeros(4, device=device), device.allocate(16)):
-        with pytest.raises(BufferError, match="to_host"):
+        with pytest.raises(BufferError, match="cannot read a device's memory"):
             memoryview(a)
         with pytest.raises((TypeError, BufferError)):
             bytes(a)
