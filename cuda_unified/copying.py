@@ -180,7 +180,8 @@ def _without_lanes(array: Array) -> Array:
     base = DType("uint8") if dtype.bits % 8 else DType(dtype.name.rpartition("x")[0])
     lanes = dtype.itemsize // base.itemsize
     shape, strides = (*array.shape, lanes), (*array.strides, base.itemsize)
-    return _native.array_like(array, shape, strides, base, 0, False)
+    made: Array = _native.array_like(array, shape, strides, base, 0, False)
+    return made
 
 
 def to_numpy(array: Array, dtype: Any = None, copy: bool | None = None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _native
 from .array import Array, as_array
@@ -129,7 +129,7 @@ def from_host(
 
 
 def _bytes_of(shape: int | Sequence[int], dtype: DType) -> int:
-    dims = (shape,) if hasattr(shape, "__index__") else tuple(shape)  # type: ignore[arg-type]
+    dims: tuple[int, ...] = tuple(shape) if not isinstance(shape, SupportsIndex) else (shape.__index__(),)
     if any(n < 0 for n in dims):
         raise ValueError(f"no shape: {dims}")
     return math.prod(dims) * dtype.itemsize

@@ -58,7 +58,7 @@ if not child:
     code = 1
     try:
         for use in (a.to_host, a.__dlpack__, lambda: a.__cuda_array_interface__, lambda: memoryview(pinned), lambda: a.fill(1),
-                    lambda: a.__dlpack__(stream=-1), lambda: cu.empty(3), lambda: cu.as_array(imported).copy(), a.item):
+                    lambda: a.__dlpack__(stream=-1), lambda: cu.empty(3), lambda: cu.as_array(imported).copy(), a[0].item):
             try: use()
             except cu.ForkError: continue
             raise AssertionError(use)
