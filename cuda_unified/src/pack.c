@@ -58,6 +58,12 @@ static inline int pack_common(char *to, PyObject *o, const parameter *p, const c
                      (b->root && b->root->closed)))
             return 0;
         memcpy(to, &b->pointer, 8);
+    } else if (type == Array_type) {
+        array_object *a = (array_object *)o;
+        if (UNLIKELY(p->size != 8 || a->context != c || !(a->flags & BY_DEVICE) || p->kind == FLOAT ||
+                     (a->buffer && (a->buffer->closed || (a->buffer->root && a->buffer->root->closed)))))
+            return 0;
+        memcpy(to, &a->pointer, 8);
     } else {
         return 0;
     }

@@ -197,6 +197,10 @@ static int put_buffer(place *p, buffer_object *b) {
     return buffer_usable(b) ? put_memory(p, (PyObject *)b, b->pointer, b->size, b->context, b->flags) : -1;
 }
 
+static int put_array(place *p, array_object *a) {
+    return array_usable(a) ? put_memory(p, (PyObject *)a, a->pointer, a->size, a->context, a->flags) : -1;
+}
+
 /* ---- objects of other classes ------------------------------------------------------------------------------------------ */
 
 /* What _arguments.classify answers; in its order. */
@@ -319,6 +323,7 @@ int pack_value(place *p, PyObject *o) {
     if (type == &PyFloat_Type) return put_float(p, o);
     if (o == Py_None) return put_pointer(p, o, 0);
     if (type == Buffer_type) return put_buffer(p, (buffer_object *)o);
+    if (type == Array_type) return put_array(p, (array_object *)o);
     known_type *found = &known_types[(uintptr_t)type / 64 % KNOWN_TYPES];
     if (UNLIKELY(found->type != type) && !(found = classify(o, found))) return -1;
     switch ((enum how)found->how) {
