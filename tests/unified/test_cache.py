@@ -83,6 +83,18 @@ def test_what_makes_another_entry(cache: cu.ProgramCache, tmp_path: Path) -> Non
     assert cache.statistics.misses == len(variants) + 2
 
 
+def test_the_working_directory(cache: cu.ProgramCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes no other entry, but where it is in the code: in line information."""
+    texts = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        compile_(cache)
+        texts.append(compile_(cache, lineinfo=True).text)
+    assert cache.statistics.memory_hits == 1
+    assert [str(tmp_path / folder) in text for folder, text in zip("ab", texts, strict=True)] == [True, True]
+
+
 def test_name_expressions_have_their_order(cache: cu.ProgramCache) -> None:
     source = "template <int n> __global__ void t(int *x) { *x = n; }"
     for names in (["t<1>"], ["t<2>"], ["t<1>", "t<2>"]):
