@@ -163,7 +163,7 @@ def _failed(job: Job, error: CudaError, log: str) -> CudaError:
     log = log.rstrip("\0\n")
     if isinstance(error, CompilationError) and not isinstance(error, CompilationCancelledError):
         made = CompileError(error.code, error.function)
-        made.source, made.hints = job.source, tuple(_hints(log))
+        made.source, made.hint = job.source, "; ".join(_hints(log)) or None
         error = made
     return with_log(error, log, f"name={job.name!r}")
 
