@@ -367,6 +367,11 @@ HIDDEN PyObject *array_subscript(PyObject *self, PyObject *key);
 static inline int array_usable(array_object *a) {
     return !a->buffer || buffer_usable(a->buffer);
 }
+/* Whether others may be given it: a device's memory is the parent's alone after a fork. */
+static inline int array_shareable(array_object *a) {
+    if (UNLIKELY(in_child && a->context)) return raise_forked(), 0;
+    return array_usable(a);
+}
 static inline void array_ready_in(array_object *a, stream_object *s) { /* after work of the stream that writes it */
     if (a->stream == s) return;
     PyObject *before = (PyObject *)a->stream;
