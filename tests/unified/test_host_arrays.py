@@ -9,6 +9,7 @@ import pytest
 
 import cuda_unified as cu
 from cuda_unified import buffer_of
+from cuda_unified.memory import pointer_kind
 
 MAKERS = [cu.empty_pinned, cu.zeros_pinned, cu.empty_managed, cu.zeros_managed]
 
@@ -53,12 +54,13 @@ def test_memory_lives_as_long_as_the_last_view(device, make):
 
 
 def test_memory_is_freed_with_the_array(device):
-    gc.collect()
-    before = device.memory_info.free
-    array = cu.empty_managed(1 << 20, "u1", device=device)
-    assert device.memory_info.free < before
-    del array
-    assert device.memory_info.free == before
+    for make, kind in ((cu.empty_managed, "managed"), (cu.empty_pinned, "pinned")):
+        array = make(1 << 20, "u1", device=device)
+        pointer = array.ctypes.data
+        assert pointer_kind(pointer) == (kind, device)
+        del array
+        with pytest.raises(ValueError, match="does not know"):
+            pointer_kind(pointer)
 
 
 def test_the_device_sees_it(device):
