@@ -10,8 +10,6 @@
 Names are imported when they are first used; importing the package costs a few milliseconds and never opens a library.
 """
 
-from typing import Any
-
 _HOME = {
     "Device": "device",
     "Context": "context",
@@ -88,7 +86,7 @@ _HOME = {
 """name -> the module that it is in"""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     from importlib import import_module
 
     home = _HOME.get(name)
