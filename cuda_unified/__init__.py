@@ -26,6 +26,7 @@ _HOME = {
     "annotate": "profiling",
     "profile": "profiling",
     "time_kernel": "profiling",
+    "trace": "tracer",
     "copy_2d": "copy",
     "copy_3d": "copy",
     "Pool": "pool",

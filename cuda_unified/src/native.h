@@ -412,6 +412,7 @@ HIDDEN int kernel_ready(PyObject *module);
 HIDDEN int config_ready(PyObject *module);
 HIDDEN int launch_ready(PyObject *module);
 HIDDEN int notify_ready(PyObject *module);
+HIDDEN int trace_ready(PyObject *module);
 HIDDEN int keep_ready(PyObject *module);
 HIDDEN int copy_ready(PyObject *module);
 HIDDEN int plug_ready(PyObject *module);
