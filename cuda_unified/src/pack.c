@@ -28,7 +28,8 @@ static COLD int wrong_count(kernel_object *k, uint32_t want, Py_ssize_t have) {
 }
 
 /* 1 if it was one of the common values, 0 for pack_value to look closer. */
-static inline int pack_common(char *to, PyObject *o, const parameter *p, const context_object *c) {
+static inline int pack_common(char *to, PyObject *o, const parameter *p, stream_object *s) {
+    const context_object *c = s->context;
     PyTypeObject *type = Py_TYPE(o);
     if (type == &PyLong_Type) {
         int overflow;
@@ -63,6 +64,7 @@ static inline int pack_common(char *to, PyObject *o, const parameter *p, const c
         if (UNLIKELY(p->size != 8 || a->context != c || !(a->flags & BY_DEVICE) || p->kind == FLOAT ||
                      (a->buffer && (a->buffer->closed || (a->buffer->root && a->buffer->root->closed)))))
             return 0;
+        if (!a->read_only) array_ready_in(a, s);
         memcpy(to, &a->pointer, 8);
     } else {
         return 0;
@@ -72,7 +74,7 @@ static inline int pack_common(char *to, PyObject *o, const parameter *p, const c
 
 int pack_one(place *p, PyObject *o) {
     const parameter as = {0, p->size, p->kind};
-    return p->size && pack_common(p->to, o, &as, p->stream->context) ? 0 : pack_value(p, o);
+    return p->size && pack_common(p->to, o, &as, p->stream) ? 0 : pack_value(p, o);
 }
 
 /* A driver that does not tell the sizes: each value has the size of its own, and a place of its own. */
@@ -116,12 +118,11 @@ int pack(packed *p, kernel_object *k, stream_object *s, arguments a, Py_ssize_t 
     }
     if (UNLIKELY(n != (Py_ssize_t)t->n)) return wrong_count(k, t->n, n);
     if (UNLIKELY((t->n > MOST_ON_STACK || t->size > BLOCK_ON_STACK) && more_room(p, t->n, t->size))) return -1;
-    const context_object *c = s->context;
     for (uint32_t i = 0; i < t->n; i++) {
         const parameter *one = &t->parameters[i];
         char *to = p->block + one->offset;
         p->pointers[i] = to;
-        if (LIKELY(pack_common(to, a[i], one, c))) continue;
+        if (LIKELY(pack_common(to, a[i], one, s))) continue;
         at.i = i;
         at.to = to;
         at.size = at.room = one->size;
