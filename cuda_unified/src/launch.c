@@ -396,6 +396,7 @@ static PyMethodDef functions[] = {
 };
 
 int launch_ready(PyObject *module) {
+    if (pack_ready()) return -1;
     Launcher_type = add_type(module, &spec, NULL);
     return Launcher_type ? PyModule_AddFunctions(module, functions) : -1;
 }
