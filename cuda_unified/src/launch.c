@@ -130,12 +130,14 @@ static void count_closable(launcher_object *l) {
     for (Py_ssize_t i = 0; i < PyList_Size(l->values); i++) l->closable += can_close(PyList_GetItem(l->values, i));
 }
 
-static int values_usable(launcher_object *l) {
+/* Also notes in which stream arrays are written now. */
+static int values_usable(launcher_object *l, stream_object *s) {
     uint32_t left = l->closable;
     for (Py_ssize_t i = 0; left && i < PyList_Size(l->values); i++) {
         PyObject *o = PyList_GetItem(l->values, i);
         if (!can_close(o)) continue;
         if (!is_usable(o)) return 0;
+        if (is_array(o) && !((array_object *)o)->read_only) array_ready_in((array_object *)o, s);
         left--;
     }
     return 1;
@@ -221,7 +223,7 @@ static PyObject *set(PyObject *self, arguments a, Py_ssize_t n) {
 
 static PyObject *run_packed(launcher_object *l, stream_object *s) {
     packed_block *b = l->packed;
-    if (!stream_usable(s) || (l->closable && !values_usable(l))) return NULL;
+    if (!stream_usable(s) || (l->closable && !values_usable(l, s))) return NULL;
     b->users++;
     PyObject *result = run(s, l->config, l->kernel, b->pointers);
     block_drop(b);

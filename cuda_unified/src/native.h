@@ -372,14 +372,12 @@ static inline int array_shareable(array_object *a) {
     if (UNLIKELY(in_child && a->context)) return raise_forked(), 0;
     return array_usable(a);
 }
+COLD HIDDEN void array_set_stream(array_object *a, stream_object *s);
 static inline void array_ready_in(array_object *a, stream_object *s) { /* after work of the stream that writes it */
-    if (a->stream == s) return;
-    PyObject *before = (PyObject *)a->stream;
-    a->stream = (stream_object *)Py_XNewRef((PyObject *)s);
-    Py_XDECREF(before);
+    if (UNLIKELY(a->stream != s)) array_set_stream(a, s);
 }
-/* `later` does not begin before what `earlier` has now; handles of one context, or streams that know theirs. */
-HIDDEN int stream_follows(CUstream later, stream_object *earlier);
+/* Work of `later`, a handle in the context c, does not begin before what `earlier` has now. */
+HIDDEN int stream_follows(CUstream later, const context_object *c, stream_object *earlier);
 HIDDEN int array_wait_host(array_object *a); /* until what its stream has is done */
 
 /* Calls across the interpreter's end: whether Python may still be entered from a destructor of another library. */
