@@ -80,7 +80,7 @@ int exec_params(void *program, const char *name, uint32_t *pairs, int room) {
     return n;
 }
 
-// sizes: grid, block; options: dynamic shared bytes, cooperative, threads, steps, deterministic
+// sizes: grid, block, cluster (0: none); options: dynamic shared bytes, cooperative, threads, steps, deterministic
 int exec_run(void *program, const char *name, const uint32_t *sizes, const uint64_t *options, const void *params,
              size_t size) {
     const Kernel *k = static_cast<Program *>(program)->kernel(name);
@@ -89,6 +89,8 @@ int exec_run(void *program, const char *name, const uint32_t *sizes, const uint6
     l.kernel = k;
     l.grid = {sizes[0], sizes[1], sizes[2]};
     l.block = {sizes[3], sizes[4], sizes[5]};
+    l.has_cluster = sizes[6];
+    if (l.has_cluster) l.cluster = {sizes[6], sizes[7], sizes[8]};
     l.dynamic_shared_bytes = static_cast<uint32_t>(options[0]);
     l.cooperative = options[1];
     l.params.assign(static_cast<const uint8_t *>(params), static_cast<const uint8_t *>(params) + size);

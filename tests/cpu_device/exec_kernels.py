@@ -182,3 +182,78 @@ extern "C" __global__ void whole_grid(int *x, int *out) {
     out[grid.thread_rank()] = x[grid.size() - 1 - grid.thread_rank()];
 }
 """
+
+CLUSTERS = r"""
+#include <cooperative_groups.h>
+namespace cg = cooperative_groups;
+// Each block's sum is read by the others of its cluster, out of its shared memory.
+extern "C" __global__ void sums(const int *x, int *out) {
+    __shared__ int part[256];
+    __shared__ int total;
+    cg::cluster_group cluster = cg::this_cluster();
+    unsigned t = threadIdx.x;
+    part[t] = x[blockIdx.x * blockDim.x + t];
+    if (t == 0) total = 0;
+    __syncthreads();
+    atomicAdd(&total, part[t]);
+    cluster.sync();
+    if (t == 0) {
+        int sum = 0;
+        for (unsigned r = 0; r < cluster.num_blocks(); r++) sum += *cluster.map_shared_rank(&total, r);
+        out[blockIdx.x] = sum;
+    }
+    cluster.sync();
+}
+extern "C" __global__ void __cluster_dims__(4, 1, 1) fixed(unsigned *out) {
+    cg::cluster_group c = cg::this_cluster();
+    unsigned b = blockIdx.x + gridDim.x * blockIdx.y;
+    if (threadIdx.x == 0) {
+        out[8 * b] = c.block_rank();
+        out[8 * b + 1] = c.num_blocks();
+        out[8 * b + 2] = c.block_index().x;
+        out[8 * b + 3] = c.dim_blocks().x;
+        out[8 * b + 4] = c.num_threads();
+        unsigned x, n, e;
+        asm volatile("mov.u32 %0, %%clusterid.x; mov.u32 %1, %%nclusterid.x;" : "=r"(x), "=r"(n));
+        asm volatile("{.reg .pred p; mov.pred p, %%is_explicit_cluster; selp.u32 %0, 1, 0, p;}" : "=r"(e));
+        out[8 * b + 5] = x;
+        out[8 * b + 6] = n;
+        out[8 * b + 7] = e;
+    }
+}
+// Counts into the bins of all blocks of the cluster: atomics in other blocks' shared memory.
+extern "C" __global__ void spread(const unsigned *x, unsigned *out, int n) {
+    extern __shared__ unsigned bins[];
+    cg::cluster_group c = cg::this_cluster();
+    bins[threadIdx.x] = 0;
+    c.sync();
+    for (unsigned i = c.thread_rank(); i < n; i += c.num_threads()) {
+        unsigned v = x[i];
+        atomicAdd(c.map_shared_rank(bins, v / blockDim.x) + v % blockDim.x, 1u);
+    }
+    c.sync();
+    out[c.block_rank() * blockDim.x + threadIdx.x] = bins[threadIdx.x];
+}
+// Writes to the next block, which waits.
+extern "C" __global__ void ring(int *out) {
+    __shared__ int box;
+    cg::cluster_group c = cg::this_cluster();
+    auto token = c.barrier_arrive();
+    c.barrier_wait(static_cast<decltype(token) &&>(token));
+    if (threadIdx.x == 0) *c.map_shared_rank(&box, (c.block_rank() + 1) % c.num_blocks()) = 100 + blockIdx.x;
+    c.sync();
+    if (threadIdx.x == 0) {
+        out[2 * blockIdx.x] = box;
+        out[2 * blockIdx.x + 1] = c.query_shared_rank(c.map_shared_rank(&box, 1));
+    }
+}
+extern "C" __global__ void leaves(int *out) {
+    __shared__ int box;
+    cg::cluster_group c = cg::this_cluster();
+    box = 7;
+    unsigned rank = c.block_rank();
+    if (rank == 1) return;
+    for (int k = 0; k < 10000 && rank == 0; k++) *(volatile int *)out = k;
+    if (rank == 0) out[1] = *c.map_shared_rank(&box, 1);
+}
+"""

@@ -11,7 +11,6 @@ namespace {
 constexpr uint64_t kMostGrid[3] = {2147483647, 65535, 65535};
 constexpr unsigned kMostBlock[3] = {1024, 1024, 64};
 constexpr uint32_t kMostParams = 32764; // bytes
-constexpr uint64_t kPortableCluster = 8;
 
 struct Request {
     Dim3 grid, block, cluster{1, 1, 1};
@@ -27,15 +26,26 @@ bool within(const Dim3 &d, uint64_t x, uint64_t y, uint64_t z) {
     return d.x && d.y && d.z && d.x <= x && d.y <= y && d.z <= z;
 }
 
-CUresult check_cluster(const Request &r, const Function &f) {
-    if (!r.has_cluster) return f.settings->cluster_must_be_set ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+// The cluster size of a launch: what it asks for, else what the kernel was compiled for or set to.
+CUresult take_cluster(Request &r, const Function &f) {
+    const auto &set = f.settings->cluster;
+    const uint32_t *own = f.kernel->required_cluster;
+    const Dim3 required = own[0]   ? Dim3{own[0], own[1], own[2]}
+                          : set[0] ? Dim3{unsigned(set[0]), unsigned(set[1]), unsigned(set[2])}
+                                   : Dim3{0, 0, 0};
+    if (!r.has_cluster && !required.x)
+        return f.settings->cluster_must_be_set || f.kernel->must_have_cluster ? CUDA_ERROR_INVALID_CLUSTER_SIZE
+                                                                              : CUDA_SUCCESS;
+    if (!r.has_cluster) r.cluster = required;
+    r.has_cluster = true;
     const Dim3 &c = r.cluster;
+    if (required.x && (required.x != c.x || required.y != c.y || required.z != c.z))
+        return CUDA_ERROR_INVALID_CLUSTER_SIZE;
     if (!c.x || !c.y || !c.z || r.grid.x % c.x || r.grid.y % c.y || r.grid.z % c.z) return CUDA_ERROR_INVALID_VALUE;
-    const uint64_t most = f.settings->non_portable_cluster ? 2 * kPortableCluster : kPortableCluster;
-    return count(c) <= most ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CLUSTER_SIZE;
+    return count(c) <= most_cluster_blocks(*f.settings) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CLUSTER_SIZE;
 }
 
-CUresult check(const Request &r, const Function &f) {
+CUresult check(Request &r, const Function &f) {
     const Kernel &kernel = *f.kernel;
     if (!within(r.grid, kMostGrid[0], kMostGrid[1], kMostGrid[2]) ||
         !within(r.block, kMostBlock[0], kMostBlock[1], kMostBlock[2]))
@@ -54,7 +64,7 @@ CUresult check(const Request &r, const Function &f) {
             static_cast<uint64_t>(blocks_per_multiprocessor(kernel, threads, r.shared)) * multiprocessors();
         if (count(r.grid) > resident) return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
     }
-    return check_cluster(r, f);
+    return take_cluster(r, f);
 }
 
 CUresult unpack_extra(void **extra, std::vector<uint8_t> &block) {
@@ -100,7 +110,7 @@ void run_in(Context &context, const Launch &launch) {
     context.fail(status, fault);
 }
 
-CUresult launch(CUfunction handle, const Request &request, CUstream stream_handle, void **params, void **extra) {
+CUresult launch(CUfunction handle, Request request, CUstream stream_handle, void **params, void **extra) {
     return in_stream(stream_handle, [&](Stream &stream) {
         CUresult status = CUDA_SUCCESS;
         const std::shared_ptr<Function> f = function_of(handle, status);
@@ -114,6 +124,7 @@ CUresult launch(CUfunction handle, const Request &request, CUstream stream_handl
         job.grid = request.grid;
         job.block = request.block;
         job.cluster = request.cluster;
+        job.has_cluster = request.has_cluster;
         job.dynamic_shared_bytes = request.shared;
         job.cooperative = request.cooperative;
         Context &context = stream.context;

@@ -13,7 +13,8 @@ namespace {
 bool is_control(std::string_view name) {
     static const std::string_view names[] = {
         "bar", "barrier", "shfl",  "vote",      "match", "redux", "elect",    "call",     "ret",      "exit",
-        "brx", "trap",    "brkpt", "nanosleep", "mma",   "wmma",  "ldmatrix", "stmatrix", "movmatrix"};
+        "brx", "trap",    "brkpt", "nanosleep", "mma",   "wmma",  "ldmatrix", "stmatrix", "movmatrix",
+        "mbarrier"};
     return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
@@ -57,7 +58,7 @@ void Decoder::declare() {
 void Decoder::decode(const ptx::Instruction &instruction) {
     const Opcode *opcode = find_opcode(instruction.opcode);
     if (!opcode) {
-        for (std::string_view refused : {"wgmma", "tcgen05", "setmaxnreg"})
+        for (std::string_view refused : {"wgmma", "tcgen05", "setmaxnreg", "tensormap", "clusterlaunchcontrol", "multimem"})
             if (instruction.opcode == refused)
                 fail(instruction.opcode + " is not supported by the CPU device", Status::not_supported);
         fail("unknown instruction " + instruction.opcode);

@@ -248,6 +248,15 @@ uint32_t Decoder::predicate(const Op &op, bool &negated) {
     negated = op.negated;
     if (op.kind == Kind::integer) return constant(op.bits ? ~0u : 0, 4);
     if (op.kind != Kind::name) fail("a predicate is wanted");
+    uint32_t own = 0;
+    const int id = find_register(op.name) ? -1 : special_register(op.name, op.member, own);
+    if (id >= 0) {
+        const uint32_t t = temporary(2);
+        Inst &inst = emit("sreg.pred");
+        inst.d = t;
+        inst.imm = static_cast<uint64_t>(id);
+        return t;
+    }
     Register &r = need_register(op.name);
     if (r.bytes) fail("register " + op.name + " is no predicate");
     return place_register(r);

@@ -125,6 +125,7 @@ OpcodeTable bit_opcodes();
 OpcodeTable memory_opcodes();
 OpcodeTable control_opcodes();
 OpcodeTable warp_opcodes();
+OpcodeTable async_opcodes();
 const Opcode *find_opcode(std::string_view name);
 
 // Names of handlers' types.

@@ -66,8 +66,8 @@ Map build() {
                   base::memory_handlers);
         break;
     }
-    for (HandlerTable table :
-         {half_handlers(), control_handlers(), warp_handlers(), atomic_handlers(), special_handlers()})
+    for (HandlerTable table : {half_handlers(), control_handlers(), warp_handlers(), atomic_handlers(),
+                               special_handlers(), mbarrier_handlers(), async_copy_handlers(), cluster_handlers()})
         add(map, table);
     return map;
 }

@@ -37,6 +37,9 @@ HandlerTable control_handlers();
 HandlerTable warp_handlers();
 HandlerTable atomic_handlers();
 HandlerTable special_handlers();
+HandlerTable mbarrier_handlers();
+HandlerTable async_copy_handlers();
+HandlerTable cluster_handlers();
 
 // The best handler of this machine; nullptr: there is none of this name.
 Handler find_handler(std::string_view name);

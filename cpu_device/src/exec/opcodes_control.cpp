@@ -37,6 +37,14 @@ void nop(Decoder &d, Form &f) {
     d.emit("nop");
 }
 
+void cluster_barrier(Decoder &d, Form &f) {
+    const int what = f.take_one({"arrive", "wait"});
+    if (what < 0) d.fail("barrier.cluster needs .arrive or .wait");
+    const int order = f.take_one({"acquire", "release", "relaxed"});
+    if ((what == 0 && order == 0) || (what == 1 && order > 0)) d.fail("this order is not for this half of a barrier");
+    d.emit(what ? "cluster.wait" : "cluster.arrive").flags = order == 2 ? 0 : kFence;
+}
+
 void bar(Decoder &d, Form &f) {
     if (f.take("warp")) {
         f.take("sync");
@@ -46,7 +54,7 @@ void bar(Decoder &d, Form &f) {
     }
     f.take("cta");
     f.take("aligned");
-    if (f.take("cluster")) d.fail("barrier.cluster is not supported", Status::not_supported);
+    if (f.take("cluster")) return cluster_barrier(d, f);
     int what = f.take_one({"sync", "arrive", "red"});
     if (what < 0) d.fail("a barrier needs .sync, .arrive or .red");
     size_t k = 0;
@@ -204,7 +212,8 @@ OpcodeTable warp_opcodes() {
 const Opcode *find_opcode(std::string_view name) {
     static const std::unordered_map<std::string_view, const Opcode *> all = [] {
         std::unordered_map<std::string_view, const Opcode *> map;
-        for (OpcodeTable t : {arithmetic_opcodes(), bit_opcodes(), memory_opcodes(), control_opcodes(), warp_opcodes()})
+        for (OpcodeTable t : {arithmetic_opcodes(), bit_opcodes(), memory_opcodes(), control_opcodes(), warp_opcodes(),
+                              async_opcodes()})
             for (size_t k = 0; k < t.size; ++k) map.emplace(t.rows[k].name, &t.rows[k]);
         return map;
     }();

@@ -35,6 +35,7 @@ enum class Status : int {
     invalid_pc = 718,
     launch_failed = 719,
     not_supported = 801,
+    invalid_cluster_size = 912,
 };
 
 // Why a launch stopped: enough for a person to find the place.
@@ -66,6 +67,8 @@ class Kernel {
     uint32_t static_shared_bytes = 0, local_bytes = 0, const_bytes = 0, registers = 0;
     uint32_t max_threads = 1024; // .maxntid/.reqntid
     uint32_t required_threads[3] = {0, 0, 0};
+    uint32_t required_cluster[3] = {0, 0, 0}; // .reqnctapercluster
+    bool must_have_cluster = false;           // .explicitcluster
     Program *program = nullptr;
     const void *decoded = nullptr; // exec's own
 
@@ -77,7 +80,7 @@ struct Launch {
     const Kernel *kernel = nullptr;
     Dim3 grid, block, cluster{1, 1, 1};
     uint32_t dynamic_shared_bytes = 0;
-    bool cooperative = false;
+    bool cooperative = false, has_cluster = false; // has_cluster: asked for, perhaps of one CTA
     std::vector<uint8_t> params; // the parameter block, laid out by Kernel::params()
 };
 

@@ -95,7 +95,7 @@ bool before(const Group &a, const Group &b, bool aged) {
 // Nobody can come any more for whom the warp's groups wait: lets them go on.
 bool release_stuck(Warp &w) {
     for (uint32_t k = 0; k < w.parked_n; ++k)
-        if (w.parked[k].wait == Wait::barrier) return false;
+        if (w.parked[k].wait == Wait::barrier || w.parked[k].wait == Wait::cluster) return false;
     bool any = false;
     for (uint32_t k = 0; k < w.parked_n; ++k) {
         w.force |= w.parked[k].wait == Wait::collect;
@@ -222,6 +222,7 @@ void lanes_exit(Warp &w, uint32_t mask) {
     }
     for (int id = 0; id < kBarriers; ++id)
         if (w.cta->barriers[id].used) barrier_check(*w.cta, id);
+    cluster_check(*w.cta->cluster);
 }
 
 uint64_t run_warp(Warp &w, uint64_t budget) {
