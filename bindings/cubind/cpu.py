@@ -15,6 +15,28 @@ def last_report():
     return _core._cpu_report()
 
 
+def interrupt():
+    """End the launches that run, from any thread: they fail with CUDA_ERROR_LAUNCH_FAILED, and their contexts with them.
+
+    Ctrl-C does the same while the main thread waits for a launch, before KeyboardInterrupt is raised.  False where
+    another driver is used, or none yet.
+    """
+    return _call("cubind_cpu_interrupt")
+
+
+def _call(name, *numbers):
+    """Call a function that only the CPU device has; whether there is one."""
+    import ctypes
+
+    from . import _core
+
+    address = _core._cpu_symbol(name)
+    if address is None:
+        return False
+    ctypes.CFUNCTYPE(None, *[ctypes.c_int] * len(numbers))(address)(*numbers)
+    return True
+
+
 def in_use():
     """Whether the driver that was opened is the CPU device."""
     from . import _core

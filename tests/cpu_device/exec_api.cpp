@@ -93,6 +93,7 @@ int exec_run(void *program, const char *name, const uint32_t *sizes, const uint6
     if (l.has_cluster) l.cluster = {sizes[6], sizes[7], sizes[8]};
     l.dynamic_shared_bytes = static_cast<uint32_t>(options[0]);
     l.cooperative = options[1];
+    l.interrupts = interrupts();
     l.params.assign(static_cast<const uint8_t *>(params), static_cast<const uint8_t *>(params) + size);
     Options o;
     o.threads = static_cast<unsigned>(options[2]);

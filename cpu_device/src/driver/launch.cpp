@@ -1,4 +1,5 @@
 // Launches: checked, the parameters copied, and put into a stream.
+#include "interrupt.hpp"
 #include "module.hpp"
 #include "occupancy.hpp"
 
@@ -104,6 +105,7 @@ CUresult copy_params(const Kernel &kernel, void **params, void **extra, std::vec
 void run_in(Context &context, const Launch &launch) {
     if (context.fault() != CUDA_SUCCESS) return;
     Fault fault;
+    const Interruptible by_signal;
     const Status status = run(launch, memory(), machine_options(), &context.stop, fault);
     if (status == Status::success) return;
     if (fault.kernel.empty()) fault.kernel = launch.kernel->name();
@@ -127,6 +129,7 @@ CUresult launch(CUfunction handle, Request request, CUstream stream_handle, void
         job.has_cluster = request.has_cluster;
         job.dynamic_shared_bytes = request.shared;
         job.cooperative = request.cooperative;
+        job.interrupts = interrupts();
         Context &context = stream.context;
         stream.submit([job = std::move(job), program = f->program, &context] { run_in(context, job); });
         return CUDA_SUCCESS;

@@ -1,6 +1,7 @@
 // A loaded program: a parsed module whose symbols have addresses and whose functions are decoded, and how a kernel of it is run.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -81,7 +82,8 @@ struct Launch {
     Dim3 grid, block, cluster{1, 1, 1};
     uint32_t dynamic_shared_bytes = 0;
     bool cooperative = false, has_cluster = false; // has_cluster: asked for, perhaps of one CTA
-    std::vector<uint8_t> params; // the parameter block, laid out by Kernel::params()
+    uint64_t interrupts = 0;                       // interrupts() when it was made
+    std::vector<uint8_t> params;                   // the parameter block, laid out by Kernel::params()
 };
 
 // How the machine runs; from the environment (CPU_DEVICE_THREADS, CPU_DEVICE_STEPS, ...), read once.
@@ -111,8 +113,11 @@ class Program {
     std::unique_ptr<State> state_;
 };
 
+// How often all launches were told to end: one that was made before the last time ends with launch_failed.
+std::atomic<uint64_t> &interrupts();
+
 // Runs a grid to its end in the calling thread (and helpers of its own).  Returns the status; on failure `fault` says where and why.
-// `stop` is polled: when it becomes true the launch ends with launch_timeout (Ctrl-C, context destroyed).
+// `stop` is polled: when it becomes true the launch ends with launch_timeout (context destroyed).
 Status run(const Launch &launch, Memory &memory, const Options &options, const volatile bool *stop, Fault &fault);
 
 } // namespace cpu_device

@@ -105,7 +105,7 @@ void deadlock(Cta &cta) {
     }
 }
 
-bool timed_out(LaunchState &launch, Cta &cta, const char *why) {
+void end_launch(LaunchState &launch, Cta &cta, Status status, const char *why) {
     for (auto &p : cta.warps) {
         if (p->done || !p->started) continue;
         Warp &w = *p;
@@ -116,16 +116,15 @@ bool timed_out(LaunchState &launch, Cta &cta, const char *why) {
             w.mask = w.parked[0].mask;
         }
         if (!w.frame) continue;
-        fault(w, at, first_lane(w.mask), Status::launch_timeout, why);
-        return true;
+        fault(w, at, first_lane(w.mask), status, why);
+        return;
     }
     std::lock_guard<std::mutex> lock(launch.fault_mutex);
     if (!launch.failed) {
-        launch.fault->status = Status::launch_timeout;
+        launch.fault->status = status;
         launch.fault->what = why;
         launch.failed = true;
     }
-    return true;
 }
 
 bool waits_for_cluster(const Cta &cta) {
@@ -157,11 +156,16 @@ bool run_cta(Cta &cta, LaunchState &launch, uint64_t quantum, bool &any) {
     }
     const uint64_t steps = launch.steps.fetch_add(total, std::memory_order_relaxed) + total;
     if (cta.living && launch.options->step_budget && steps > launch.options->step_budget) {
-        timed_out(launch, cta, "the launch took more instructions than CPU_DEVICE_STEPS allows");
+        end_launch(launch, cta, Status::launch_timeout,
+                   "the launch took more instructions than CPU_DEVICE_STEPS allows");
         return false;
     }
     if (launch.stop && *launch.stop) {
-        timed_out(launch, cta, "the launch was stopped");
+        end_launch(launch, cta, Status::launch_timeout, "the launch was stopped");
+        return false;
+    }
+    if (interrupts().load(std::memory_order_relaxed) != launch.launch->interrupts) {
+        end_launch(launch, cta, Status::launch_failed, "the launch was interrupted");
         return false;
     }
     return cta.living == 0;
@@ -288,6 +292,11 @@ bool valid(const Launch &l, Fault &fault) {
 }
 
 } // namespace
+
+std::atomic<uint64_t> &interrupts() {
+    static std::atomic<uint64_t> count{0};
+    return count;
+}
 
 Status run(const Launch &l, Memory &memory, const Options &options, const volatile bool *stop, Fault &fault) {
     fault = Fault();
