@@ -32,6 +32,7 @@ KEYS = (
     "source_line",
     "address",
     "nearest",
+    "notes",
 )
 
 
@@ -187,6 +188,8 @@ class Module:
         steps=0,
         deterministic=False,
         cluster=(0, 0, 0),
+        races=False,
+        uninitialised=False,
     ):
         """Runs a kernel; arguments are ints, floats (f32 or f64 by the parameter's size) or bytes."""
 
@@ -204,7 +207,7 @@ class Module:
                 value = (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
             block_bytes[offset : offset + size] = value
         sizes = (ctypes.c_uint32 * 9)(*three(grid), *three(block), *three(cluster))
-        options = (ctypes.c_uint64 * 5)(shared, cooperative, threads, steps, deterministic)
+        options = (ctypes.c_uint64 * 7)(shared, cooperative, threads, steps, deterministic, races, uninitialised)
         status = self.machine.lib.exec_run(
             ctypes.c_void_p(self.handle),
             name.encode(),

@@ -1,6 +1,7 @@
 // cuMemset*: a value of 1, 2 or 4 bytes, again and again.
 #include "call.hpp"
 #include "copy.hpp"
+#include "../memory/written.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -29,6 +30,7 @@ template <class T> void perform(const Fill<T> &fill, Context &context) {
     for (size_t y = 0; y < fill.height; y++) {
         T *row = reinterpret_cast<T *>(span.host + y * fill.pitch);
         std::fill(row, row + fill.width, fill.value);
+        memory().written().mark(fill.address + y * fill.pitch, fill.width * sizeof(T));
     }
 }
 

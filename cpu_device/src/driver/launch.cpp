@@ -1,4 +1,5 @@
 // Launches: checked, the parameters copied, and put into a stream.
+#include "checks.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
 #include "occupancy.hpp"
@@ -106,7 +107,7 @@ void run_in(Context &context, const Launch &launch) {
     if (context.fault() != CUDA_SUCCESS) return;
     Fault fault;
     const Interruptible by_signal;
-    const Status status = run(launch, memory(), machine_options(), &context.stop, fault);
+    const Status status = run(launch, memory(), launch_options(), &context.stop, fault);
     if (status == Status::success) return;
     if (fault.kernel.empty()) fault.kernel = launch.kernel->name();
     context.fail(status, fault);

@@ -28,8 +28,13 @@ const Inst *cp_async(Warp &w, const Inst *i) {
     return i + 1;
 }
 
+// What is waited for is complete; the checkers see who waits.
+const Inst *group(Warp &, const Inst *i) {
+    return i + 1;
+}
+
 // A bulk operation's operands beyond to (a), from (b) and bytes (c): Code::lists from `extra`.
-enum Bulk : uint8_t { kBarrier = 1, kMulticast = 2, kMasked = 4 };
+enum Bulk : uint8_t { kBarrier = 1, kMulticast = 2, kMasked = 4 }; // 8: a reduction
 
 struct Bytes {
     uint8_t *to;
@@ -60,12 +65,6 @@ bool bulk_bytes(Warp &w, const Inst *i, int l, u64 to, Bytes &bytes) {
 void copy_masked(const Bytes &bytes, u32 mask) {
     for (u32 k = 0; k < bytes.size; ++k)
         if (mask >> (k & 15) & 1) bytes.to[k] = bytes.from[k];
-}
-
-// The same place in the CTA of a rank.
-u64 in_cta(u64 address, u32 rank) {
-    const u64 low = (u64(1) << kRankShift) - 1;
-    return kSharedWindow + ((address - kSharedWindow) & low) + (u64(rank + 1) << kRankShift);
 }
 
 bool copy_one(Warp &w, const Inst *i, int l, u64 to, u64 barrier, u32 byte_mask) {
@@ -167,6 +166,8 @@ using MaxBfloat = HalfExtreme<bfloat_to_float, false>;
 // clang-format off: lists of entries without commas
 const HandlerRow rows[] = {
     {"cp.async", &cp_async},
+    {"copies.commit", &group},
+    {"copies.wait", &group}, // imm: but so many groups; sub: all, also what is in no group yet
     {"bulk.copy", &bulk_copy},
     {"st.async", &st_async},
     BOTH(add, u32, Add) BOTH(add, u64, Add) BOTH(inc, u32, Inc) BOTH(dec, u32, Dec)

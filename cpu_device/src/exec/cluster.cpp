@@ -1,4 +1,5 @@
 // What the CTAs of a cluster share: its barrier, and each other's shared memory.
+#include "checker.hpp"
 #include "lanes.hpp"
 
 namespace cpu_device {
@@ -14,6 +15,8 @@ void cluster_check(Cluster &cluster) {
     for (auto &cta : cluster.ctas)
         for (auto &w : cta->warps)
             if (w->live & ~w->cluster_arrived) return;
+    Checker *checker = cluster.ctas[0]->launch->checker;
+    if (checker) checker->complete(*cluster.ctas[0], &cluster);
     for (auto &cta : cluster.ctas) {
         for (auto &p : cta->warps) {
             Warp &w = *p;
@@ -22,6 +25,7 @@ void cluster_check(Cluster &cluster) {
                 if (w.parked[k].wait != Wait::cluster) continue;
                 w.parked[k].wait = Wait::none;
                 w.runnable = true;
+                if (checker) checker->leave(w, w.parked[k].mask, &cluster);
             }
             if (w.frame) set_limit(w);
         }
@@ -36,6 +40,7 @@ const Inst *arrive(Warp &w, const Inst *i) {
                      "barrier.cluster.arrive a second time without barrier.cluster.wait");
     w.cluster_arrived |= w.mask;
     w.cluster_owed |= w.mask;
+    if (w.cta->launch->checker) w.cta->launch->checker->arrive(w, w.mask, w.cta->cluster);
     cluster_check(*w.cta->cluster);
     return i + 1;
 }
@@ -46,6 +51,7 @@ const Inst *wait(Warp &w, const Inst *i) {
                      "barrier.cluster.wait without barrier.cluster.arrive");
     w.cluster_owed &= ~w.mask;
     const uint32_t waits = w.mask & w.cluster_arrived;
+    if (w.cta->launch->checker) w.cta->launch->checker->leave(w, w.mask & ~waits, w.cta->cluster);
     if (!waits) return i + 1;
     if (const uint32_t goes_on = w.mask & ~waits) park(w, i + 1, w.frame, goes_on);
     park(w, i + 1, w.frame, waits, Wait::cluster);

@@ -12,10 +12,23 @@ namespace {
 // Instructions that block, leave or gather lanes: with a guard they are jumped over, all others run with fewer lanes.
 bool is_control(std::string_view name) {
     static const std::string_view names[] = {
-        "bar", "barrier", "shfl",  "vote",      "match", "redux", "elect",    "call",     "ret",      "exit",
-        "brx", "trap",    "brkpt", "nanosleep", "mma",   "wmma",  "ldmatrix", "stmatrix", "movmatrix",
-        "mbarrier"};
+        "bar", "barrier", "shfl",  "vote",      "match", "redux", "elect",    "call",     "ret",       "exit",
+        "brx", "trap",    "brkpt", "nanosleep", "mma",   "wmma",  "ldmatrix", "stmatrix", "movmatrix", "mbarrier"};
     return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+
+// Volatile and ordered accesses do not race with each other, and may order others; parameters of calls are nobody's business.
+void note_order(const ptx::Instruction &instruction, std::vector<Touch> &touches, size_t first) {
+    for (const std::string &m : instruction.modifiers) {
+        const bool releases = m == "release" || m == "acq_rel" || m == "sc";
+        const bool strong = releases || m == "acquire" || m == "volatile" || m == "relaxed" || m == "mmio";
+        const bool parameter = m.compare(0, 5, "param") == 0;
+        for (size_t k = first; k < touches.size(); ++k) {
+            touches[k].releases |= releases;
+            touches[k].strong |= strong;
+            if (parameter) touches[k].kind = Touch::none;
+        }
+    }
 }
 
 } // namespace
@@ -58,7 +71,8 @@ void Decoder::declare() {
 void Decoder::decode(const ptx::Instruction &instruction) {
     const Opcode *opcode = find_opcode(instruction.opcode);
     if (!opcode) {
-        for (std::string_view refused : {"wgmma", "tcgen05", "setmaxnreg", "tensormap", "clusterlaunchcontrol", "multimem"})
+        for (std::string_view refused :
+             {"wgmma", "tcgen05", "setmaxnreg", "tensormap", "clusterlaunchcontrol", "multimem"})
             if (instruction.opcode == refused)
                 fail(instruction.opcode + " is not supported by the CPU device", Status::not_supported);
         fail("unknown instruction " + instruction.opcode);
@@ -98,6 +112,7 @@ void Decoder::decode(const ptx::Instruction &instruction) {
             inst.guard = guard;
         }
     }
+    note_order(instruction, code_.touches, first);
     if (!form.modifiers.empty())
         fail("modifier ." + std::string(form.modifiers[0]) + " is not known for " + instruction.opcode);
 }

@@ -54,6 +54,7 @@ Inst &Decoder::emit(std::string_view handler) {
     Inst &inst = code_.insts.back();
     inst.fn = fn;
     inst.index = index_;
+    code_.touches.push_back(touch_of(handler));
     return inst;
 }
 

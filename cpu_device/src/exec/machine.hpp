@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "program.hpp"
+#include "touch.hpp"
 
 namespace cpu_device {
 
@@ -91,6 +92,7 @@ struct Code {
     std::string name;
     const ptx::Function *source = nullptr;
     std::vector<Inst> insts;
+    std::vector<Touch> touches;  // what each does to memory
     std::vector<uint32_t> lists; // operands of vectors
     std::vector<CallSite> calls;
     std::vector<std::vector<uint32_t>> tables; // brx.idx: instruction indices
@@ -135,6 +137,7 @@ struct Region { // what Memory::find said
 struct Cta;
 struct Cluster;
 struct LaunchState;
+class Checker;
 
 // What a host thread that runs warps keeps for itself.
 struct Worker {
@@ -226,6 +229,7 @@ struct LaunchState {
     uint64_t workspace = 0; // of a cooperative grid: its barrier, as the cooperative groups' headers want it
     std::string printed;
     int device = 0;
+    Checker *checker = nullptr; // nullptr: none
 };
 
 inline const Inst *stop_pc() {
@@ -248,6 +252,12 @@ uint8_t *generic_pointer(Warp &w, int lane, uint64_t address, uint64_t size);
 
 // The CTA whose shared memory a place in the shared window is in; nullptr: the cluster has none of this rank.
 Cta *cta_at(const Warp &w, uint64_t offset);
+
+// The same place in the shared memory of the CTA of a rank.
+inline uint64_t in_cta(uint64_t address, uint32_t rank) {
+    const uint64_t low = (uint64_t(1) << kRankShift) - 1;
+    return kSharedWindow + ((address - kSharedWindow) & low) + (uint64_t(rank + 1) << kRankShift);
+}
 
 // Scheduling of a warp's groups (schedule.cpp).
 void park(Warp &w, const Inst *pc, Frame *frame, uint32_t mask, Wait wait = Wait::none, uint32_t wait_mask = 0,

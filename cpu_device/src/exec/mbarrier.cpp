@@ -2,6 +2,7 @@
 //
 // A phase ends when no arrival is pending and the bytes of transactions are 0.  The state that an arrival returns is the object before it.
 #include "mbarrier.hpp"
+#include "checker.hpp"
 #include "lanes.hpp"
 
 namespace cpu_device {
@@ -34,11 +35,12 @@ bool bad(Warp &w, const Inst *i, int lane, const char *what, uint64_t address) {
     return false;
 }
 
-// Stores what an operation made of the object at `p`.
-void put(Warp &w, uint64_t *p, Mbarrier &m) {
-    m.complete();
+// Stores what a lane's arrival made of the object at `p`.
+void put(Warp &w, int lane, uint64_t *p, Mbarrier &m) {
+    Checker *checker = w.cta->launch->checker;
+    if (checker) checker->arrive(w, 1u << lane, p);
+    if (m.complete() && checker) checker->complete(*w.cta, p);
     *p = m.pack();
-    (void)w;
 }
 
 bool add_bytes(Warp &w, const Inst *i, int lane, uint64_t address, Mbarrier &m, int64_t bytes) {
@@ -68,7 +70,7 @@ bool arrive_one(Warp &w, const Inst *i, int lane, uint64_t address, uint32_t cou
     if (i->sub & kDrop) m.expected -= count;
     if ((i->sub & kNoComplete) && m.pending == 0)
         return bad(w, i, lane, "an arrival with .noComplete that completes the phase", address);
-    put(w, p, m);
+    put(w, lane, p, m);
     if (i->d != kDiscard) at<u64>(w, i->d)[lane] = before;
     return true;
 }
@@ -97,6 +99,7 @@ const Inst *init(Warp &w, const Inst *i) {
         Mbarrier made;
         made.expected = made.pending = b[l];
         *p = made.pack();
+        if (w.cta->launch->checker) w.cta->launch->checker->forget(w, p);
     }
     return i + 1;
 }
@@ -140,7 +143,9 @@ const Inst *wait(Warp &w, const Inst *i) {
         const uint64_t *p = mbarrier_at(w, i, l, a[l] + i->imm);
         if (!p) return stop_pc();
         const bool wanted = (i->sub & 1) ? at<u32>(w, i->b)[l] & 1 : at<u64>(w, i->b)[l] >> 63;
-        done |= Mbarrier::unpack(*p).phase != wanted ? 1u << l : 0;
+        if (Mbarrier::unpack(*p).phase == wanted) continue;
+        done |= 1u << l;
+        if (w.cta->launch->checker) w.cta->launch->checker->leave(w, 1u << l, p);
     }
     set_predicate(w, i->d, done);
     if (done == w.mask || !(i->sub & 2) || w.parked_n) return i + 1;
@@ -168,7 +173,7 @@ const Inst *arrive_after_copies(Warp &w, const Inst *i) {
             return stop_pc();
         }
         m.pending -= i->sub;
-        put(w, p, m);
+        put(w, l, p, m);
     }
     return i + 1;
 }
@@ -210,7 +215,7 @@ bool complete_bytes(Warp &w, const Inst *i, int lane, uint64_t address, uint32_t
     if (!p) return false;
     Mbarrier m = Mbarrier::unpack(*p);
     if (!add_bytes(w, i, lane, address, m, -int64_t(bytes))) return false;
-    put(w, p, m);
+    put(w, lane, p, m);
     return true;
 }
 

@@ -193,7 +193,7 @@ void bulk(Decoder &d, Form &f, bool reduces) {
     inst.b = from;
     inst.c = size;
     inst.extra = more;
-    inst.sub = static_cast<uint8_t>((barrier ? 1 : 0) | (multicast ? 2 : 0) | (masked ? 4 : 0));
+    inst.sub = static_cast<uint8_t>((barrier ? 1 : 0) | (multicast ? 2 : 0) | (masked ? 4 : 0) | (reduces ? 8 : 0));
 }
 
 void cp(Decoder &d, Form &f) {
@@ -201,7 +201,17 @@ void cp(Decoder &d, Form &f) {
     if (!f.take("async")) d.fail("this form of cp is not known");
     if (f.take("bulk")) return bulk(d, f, reduces);
     if (reduces) d.fail("cp.reduce.async is cp.reduce.async.bulk");
-    if (f.take("commit_group") || f.take("wait_group") || f.take("wait_all")) return void(d.emit("nop"));
+    if (f.take("commit_group")) return void(d.emit("copies.commit"));
+    if (f.take("wait_all")) {
+        d.emit("copies.wait").sub = 1;
+        return;
+    }
+    if (f.take("wait_group")) {
+        const auto &but = d.operand(f, 0);
+        if (but.kind != Kind::integer) d.fail("cp.async.wait_group needs a number");
+        d.emit("copies.wait").imm = but.bits;
+        return;
+    }
     if (f.take("mbarrier")) return copy_arrive(d, f);
     copy_few(d, f);
 }

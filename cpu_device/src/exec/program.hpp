@@ -50,8 +50,9 @@ struct Fault {
     std::string source_file; // "" where the PTX has no .loc
     uint32_t source_line = 0;
     uint64_t address = 0;
-    uint64_t steps = 0;  // warp-instructions that the launch took, also when it succeeded
-    std::string nearest; // "4 bytes behind the end of the allocation of 1024 bytes at 0x..."
+    uint64_t steps = 0;             // warp-instructions that the launch took, also when it succeeded
+    std::string nearest;            // "4 bytes behind the end of the allocation of 1024 bytes at 0x..."
+    std::vector<std::string> notes; // more lines: the other access of a race
 };
 
 struct KernelParam {
@@ -91,6 +92,7 @@ struct Options {
     unsigned threads = 0;     // host threads; 0: as many as there are cores
     uint64_t step_budget = 0; // warp-instructions a launch may take; 0: no limit
     bool deterministic = false;
+    bool races = false, uninitialised = false; // the checkers; Memory::written() has to be tracked for the second
 };
 
 class Program {

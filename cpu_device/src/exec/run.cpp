@@ -1,4 +1,5 @@
 // A grid from its first to its last CTA: CTAs are taken in index order by host threads, each of which keeps several that are not done.
+#include "checker.hpp"
 #include "image.hpp"
 
 #include <algorithm>
@@ -59,6 +60,7 @@ void start_cta(Cta &cta, LaunchState &launch, Worker &worker, Cluster &cluster, 
         w.shared = cta.shared;
         w.shared_bytes = cta.shared_bytes;
     }
+    if (launch.checker) launch.checker->start_cta(cta);
 }
 
 void start_cluster(Cluster &cluster, LaunchState &launch, Worker &worker, uint64_t index) {
@@ -318,9 +320,13 @@ Status run(const Launch &l, Memory &memory, const Options &options, const volati
     launch.clusters = uint64_t(launch.cluster_grid.x) * launch.cluster_grid.y * launch.cluster_grid.z;
     launch.shared_bytes = l.kernel->static_shared_bytes;
     if (l.dynamic_shared_bytes) launch.shared_bytes = (launch.shared_bytes + 127) / 128 * 128 + l.dynamic_shared_bytes;
-    unsigned workers = options.deterministic ? 1
-                       : options.threads     ? options.threads
-                                             : std::max(1u, std::thread::hardware_concurrency());
+    std::unique_ptr<Checker> checker;
+    if (options.races || options.uninitialised)
+        checker = std::make_unique<Checker>(launch, options.races, options.uninitialised);
+    launch.checker = checker.get();
+    unsigned workers = options.deterministic || checker ? 1
+                       : options.threads                ? options.threads
+                                                        : std::max(1u, std::thread::hardware_concurrency());
     workers = static_cast<unsigned>(std::min<uint64_t>({workers, launch.clusters, 1024}));
     if (l.cooperative) {
         const Allocation *a = memory.allocate(256, 256, MemoryKind::device, launch.device);

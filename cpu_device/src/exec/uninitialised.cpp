@@ -1,0 +1,75 @@
+// Reads of what nothing wrote.  An element counts as written where any of its bytes is: structures are copied with the holes in them.
+#include "checker.hpp"
+#include "image.hpp"
+#include "lanes.hpp"
+#include "../memory/written.hpp"
+
+namespace cpu_device {
+
+std::vector<bool> &Checker::local_of(const Warp &w, int lane, uint64_t least) {
+    auto &lanes = local_[&w];
+    lanes.resize(kLanes);
+    std::vector<bool> &bytes = lanes[static_cast<size_t>(lane)];
+    if (bytes.size() < least) bytes.resize(least);
+    return bytes;
+}
+
+bool Checker::unwritten(const Access &a, uint64_t address, uint32_t bytes) {
+    Access there = a;
+    there.address = address;
+    uint64_t offset;
+    if (Shared *shared = shared_of(there, offset)) {
+        for (uint32_t k = 0; k < bytes; ++k)
+            if (shared->written[offset + k]) return false;
+        return true;
+    }
+    if (address >= kLocalWindow) {
+        offset = address - kLocalWindow;
+        const std::vector<bool> &written = local_of(a.w, a.lane, offset + bytes);
+        for (uint32_t k = 0; k < bytes; ++k)
+            if (written[offset + k]) return false;
+        return true;
+    }
+    return launch_.memory->written().none(address, bytes);
+}
+
+void Checker::mark_written(const Access &a) {
+    uint64_t offset;
+    if (Shared *shared = shared_of(a, offset)) {
+        for (uint32_t k = 0; k < a.bytes; ++k) shared->written[offset + k] = true;
+    } else if (a.address >= kLocalWindow) {
+        if (!uninitialised_) return;
+        offset = a.address - kLocalWindow;
+        std::vector<bool> &written = local_of(a.w, a.lane, offset + a.bytes);
+        for (uint32_t k = 0; k < a.bytes; ++k) written[offset + k] = true;
+    } else {
+        launch_.memory->written().mark(a.address, a.bytes);
+    }
+}
+
+void Checker::enter_function(Warp &w, uint32_t mask, uint32_t base, uint32_t bytes) {
+    if (!uninitialised_) return;
+    each_active(mask, [&](int l) {
+        std::vector<bool> &written = local_of(w, l, base + bytes);
+        for (uint32_t k = 0; k < bytes; ++k) written[base + k] = false;
+    });
+}
+
+void Checker::copied_argument(Warp &w, int lane, uint64_t offset, uint32_t bytes) {
+    if (!uninitialised_) return;
+    std::vector<bool> &written = local_of(w, lane, offset + bytes);
+    for (uint32_t k = 0; k < bytes; ++k) written[offset + k] = true;
+}
+
+bool Checker::report_unwritten(const Access &a) {
+    const bool was_failed = launch_.failed;
+    const char *space = a.address - kSharedWindow < kWindowSize ? "shared"
+                        : a.address >= kLocalWindow             ? "local"
+                                                                : "global";
+    fault(a.w, a.inst, a.lane, Status::launch_failed,
+          "read of " + std::to_string(a.bytes) + " bytes of " + space + " memory that nothing wrote", a.address);
+    if (!was_failed) launch_.fault->nearest = name_of(a.w, a.address);
+    return false;
+}
+
+} // namespace cpu_device
