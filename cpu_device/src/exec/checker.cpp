@@ -88,14 +88,12 @@ void Checker::after(Warp &w, const Inst *i, const Inst *next) {
 }
 
 // A lane's access, where it is one: what is outside memory is the handler's to report.
-bool Checker::touch(Access a, uint32_t element) {
+bool Checker::touch(Access a) {
     a.host = generic_pointer(a.w, a.lane, a.address, a.bytes);
     if (!a.host) return true;
     const uint64_t window = a.address < kWindowBase ? 0 : (a.address - kWindowBase) / kWindowSize + 1;
     if (window > 2) return true; // parameters
-    if (uninitialised_ && !a.writes)
-        for (uint32_t k = 0; k < a.bytes; k += element)
-            if (unwritten(a, a.address + k, std::min(element, a.bytes - k))) return report_unwritten(a);
+    if (uninitialised_ && !a.writes && unwritten(a)) return report_unwritten(a);
     if (races_ && window != 2 && !check(a)) return false;
     if (a.writes) mark_written(a);
     return true;
@@ -132,7 +130,7 @@ bool Checker::plain(Warp &w, const Inst *i, const Touch &t, uint32_t mask) {
             a.value = values_[l];
             addresses_[l] = address;
         }
-        if (!touch(a, t.bytes)) return false;
+        if (!touch(a)) return false;
         if (is_store) storing_ |= 1u << l;
         if (strong && races_ && !is_load) publish(w, l, address, t.releases);
     }
@@ -148,8 +146,8 @@ bool Checker::copy(Warp &w, const Inst *i, uint32_t mask) {
         if (groups.empty()) groups.resize(1);
         Access source{w, i, l, from[l], std::min<uint32_t>(limit[l], i->sub)}, target{w, i, l, to[l] + i->imm, i->sub};
         target.writes = target.pending = true;
-        if (source.bytes && !touch(source, 4)) return false;
-        if (!touch(target, 4)) return false;
+        if (source.bytes && !touch(source)) return false;
+        if (!touch(target)) return false;
     }
     return true;
 }
@@ -162,9 +160,9 @@ bool Checker::bulk(Warp &w, const Inst *i, uint32_t mask) {
         target.writes = true;
         target.strong = i->sub & 8; // reductions
         if (!bytes) continue;
-        if (!touch(source, 4)) return false;
+        if (!touch(source)) return false;
         if (!(i->sub & 2)) {
-            if (!touch(target, 4)) return false;
+            if (!touch(target)) return false;
             continue;
         }
         const uint32_t ranks = at<uint16_t>(w, w.frame->code->lists[i->extra + 1])[l]; // .multicast
@@ -172,7 +170,7 @@ bool Checker::bulk(Warp &w, const Inst *i, uint32_t mask) {
             if (!(ranks >> rank & 1)) continue;
             Access there = target;
             there.address = in_cta(target.address, rank);
-            if (!touch(there, 4)) return false;
+            if (!touch(there)) return false;
         }
     }
     return true;
@@ -183,7 +181,7 @@ bool Checker::store_async(Warp &w, const Inst *i, uint32_t mask) {
         const int l = __builtin_ctz(m);
         Access target{w, i, l, at<uint64_t>(w, i->a)[l], uint32_t(i->sub) * i->count};
         target.writes = true;
-        if (!touch(target, 4)) return false;
+        if (!touch(target)) return false;
     }
     return true;
 }

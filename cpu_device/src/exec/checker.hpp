@@ -97,7 +97,7 @@ class Checker {
     bool copy(Warp &w, const Inst *i, uint32_t mask);
     bool bulk(Warp &w, const Inst *i, uint32_t mask);
     bool store_async(Warp &w, const Inst *i, uint32_t mask);
-    bool touch(Access a, uint32_t element);
+    bool touch(Access a);
 
     // Order (order.cpp).
     bool ordered(const Stamp &s, Warp &w, int lane);
@@ -117,7 +117,7 @@ class Checker {
     bool report(const Access &a, const Stamp &other, bool other_writes);
 
     // Uninitialised reads (uninitialised.cpp).
-    bool unwritten(const Access &a, uint64_t address, uint32_t bytes);
+    bool unwritten(const Access &a);
     bool report_unwritten(const Access &a);
     void mark_written(const Access &a);
     std::vector<bool> &local_of(const Warp &w, int lane, uint64_t least);

@@ -155,16 +155,14 @@ bool Checker::report(const Access &a, const Stamp &other, bool other_writes) {
 std::string Checker::name_of(Warp &w, uint64_t address) const {
     const bool shared = address - kSharedWindow < kWindowSize;
     const uint64_t own = shared ? (address - kSharedWindow) & ((uint64_t(1) << kRankShift) - 1) : address;
+    const uint64_t dynamic = (launch_.launch->kernel->static_shared_bytes + 127) / 128 * 128;
+    if (shared && own >= dynamic) return "byte " + std::to_string(own - dynamic) + " of the dynamic shared memory";
     for (const auto &[key, symbol] : launch_.image->symbols) {
         const bool here = symbol.space == (shared ? ptx::Space::shared : ptx::Space::global) && !symbol.dynamic_shared;
         if (!here || own < symbol.address || own - symbol.address >= symbol.size) continue;
         return "byte " + std::to_string(own - symbol.address) + " of variable " + symbol.variable->name;
     }
-    if (shared) {
-        const uint64_t start = (launch_.launch->kernel->static_shared_bytes + 127) / 128 * 128;
-        return own >= start ? "byte " + std::to_string(own - start) + " of the dynamic shared memory"
-                            : "byte " + std::to_string(own) + " of the shared memory";
-    }
+    if (shared) return "byte " + std::to_string(own) + " of the shared memory";
     if (address >= kLocalWindow)
         return "byte " + std::to_string(address - kLocalWindow) + " of the thread's local memory";
     const Allocation *a = launch_.memory->find(address, 1);

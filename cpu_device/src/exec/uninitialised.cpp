@@ -1,4 +1,4 @@
-// Reads of what nothing wrote.  An element counts as written where any of its bytes is: structures are copied with the holes in them.
+// Reads of what nothing wrote.  One that finds any byte written is let alone: structures are copied with the holes in them.
 #include "checker.hpp"
 #include "image.hpp"
 #include "lanes.hpp"
@@ -14,23 +14,20 @@ std::vector<bool> &Checker::local_of(const Warp &w, int lane, uint64_t least) {
     return bytes;
 }
 
-bool Checker::unwritten(const Access &a, uint64_t address, uint32_t bytes) {
-    Access there = a;
-    there.address = address;
+bool Checker::unwritten(const Access &a) {
     uint64_t offset;
-    if (Shared *shared = shared_of(there, offset)) {
-        for (uint32_t k = 0; k < bytes; ++k)
-            if (shared->written[offset + k]) return false;
-        return true;
+    const std::vector<bool> *written;
+    if (Shared *shared = shared_of(a, offset)) {
+        written = &shared->written;
+    } else if (a.address >= kLocalWindow) {
+        offset = a.address - kLocalWindow;
+        written = &local_of(a.w, a.lane, offset + a.bytes);
+    } else {
+        return launch_.memory->written().none(a.address, a.bytes);
     }
-    if (address >= kLocalWindow) {
-        offset = address - kLocalWindow;
-        const std::vector<bool> &written = local_of(a.w, a.lane, offset + bytes);
-        for (uint32_t k = 0; k < bytes; ++k)
-            if (written[offset + k]) return false;
-        return true;
-    }
-    return launch_.memory->written().none(address, bytes);
+    for (uint32_t k = 0; k < a.bytes; ++k)
+        if ((*written)[offset + k]) return false;
+    return true;
 }
 
 void Checker::mark_written(const Access &a) {
