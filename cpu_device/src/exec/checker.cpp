@@ -15,6 +15,12 @@ Checker::Checker(LaunchState &launch, bool races, bool uninitialised)
     }
 }
 
+Checker::Unit &Checker::unit_of(const Cta &cta) {
+    const uint64_t index = cta.cluster->index;
+    if (!last_unit_.second || last_unit_.first != index) last_unit_ = {index, &units_[index]};
+    return *last_unit_.second;
+}
+
 uint32_t Checker::number(const Warp &w, int lane) const {
     return w.cta->rank * launch_.threads + w.index * kLanes + static_cast<uint32_t>(lane);
 }
@@ -29,6 +35,7 @@ void Checker::start_cta(Cta &cta) {
         auto before = unit_in_.find(cta.cluster);
         if (before != unit_in_.end()) units_.erase(before->second);
         unit_in_[cta.cluster] = cta.cluster->index;
+        last_unit_.second = nullptr;
         const size_t threads = size_t(launch_.threads) * launch_.cluster.x * launch_.cluster.y * launch_.cluster.z;
         units_[cta.cluster->index].threads.resize(threads);
     }

@@ -87,7 +87,7 @@ class Checker {
         Cell cells[1024];
     };
 
-    Unit &unit_of(const Cta &cta) { return units_[cta.cluster->index]; }
+    Unit &unit_of(const Cta &cta);
     uint32_t number(const Warp &w, int lane) const; // of a thread in its cluster
     Thread &thread(Warp &w, int lane) { return unit_of(*w.cta).threads[number(w, lane)]; }
     uint32_t site_of(const Warp &w, const Inst *i) const;
@@ -133,6 +133,7 @@ class Checker {
     std::unordered_map<const Warp *, std::vector<std::vector<bool>>> local_; // by lane: what was written
     std::unordered_map<uint64_t, SharedOthers> published_;                   // by the address of an atomic
     std::vector<uint32_t> first_site_;                                       // by Code::id
+    std::pair<uint64_t, Unit *> last_unit_{0, nullptr};
     struct {
         SharedTimes a, b, both;
     } last_join_;
