@@ -57,10 +57,11 @@ class Checker {
 
     // Barriers and mbarriers, by their place: arrivals, the end of a phase, who goes on behind it.
     void arrive(Warp &w, uint32_t mask, const void *place);
-    void complete(Cta &cta, const void *place);
+    void complete(Cta &cta, const void *place, bool counts_ended = true);
     void leave(Warp &w, uint32_t mask, const void *place);
     void forget(Warp &w, const void *place);
-    void meet(Warp &w, uint32_t mask); // of a warp
+    void ended(Warp &w, uint32_t mask); // threads, for which barriers do not wait
+    void meet(Warp &w, uint32_t mask);  // of a warp
 
   private:
     struct Thread {
@@ -78,6 +79,7 @@ class Checker {
     struct Unit { // a cluster that runs
         std::vector<Thread> threads;
         std::unordered_map<const void *, Place> places;
+        Knowledge ended; // of its threads that ended
     };
     struct Shared { // of a CTA
         std::vector<Cell> cells;

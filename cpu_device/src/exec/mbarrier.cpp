@@ -39,7 +39,7 @@ bool bad(Warp &w, const Inst *i, int lane, const char *what, uint64_t address) {
 void put(Warp &w, int lane, uint64_t *p, Mbarrier &m) {
     Checker *checker = w.cta->launch->checker;
     if (checker) checker->arrive(w, 1u << lane, p);
-    if (m.complete() && checker) checker->complete(*w.cta, p);
+    if (m.complete() && checker) checker->complete(*w.cta, p, false);
     *p = m.pack();
 }
 

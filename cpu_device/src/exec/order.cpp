@@ -68,8 +68,22 @@ void Checker::arrive(Warp &w, uint32_t mask, const void *place) {
     });
 }
 
-void Checker::complete(Cta &cta, const void *place) {
-    Place &p = unit_of(cta).places[place];
+void Checker::ended(Warp &w, uint32_t mask) {
+    Unit &unit = unit_of(*w.cta);
+    Gathered all;
+    all.add(unit.ended);
+    each_active(mask, [&](int l) {
+        const uint32_t own = number(w, l);
+        all.add(unit.threads[own].knows);
+        all.set(own, unit.threads[own].time, static_cast<uint32_t>(unit.threads.size()));
+    });
+    unit.ended = all.take();
+}
+
+void Checker::complete(Cta &cta, const void *place, bool counts_ended) {
+    Unit &unit = unit_of(cta);
+    Place &p = unit.places[place];
+    if (counts_ended) p.open.add(unit.ended);
     const Knowledge now = p.open.take();
     p.last = {join(now.own, p.last.own), join(now.others, p.last.others)};
 }

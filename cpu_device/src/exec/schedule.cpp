@@ -203,6 +203,7 @@ void barrier_check(Cta &cta, int id) {
 }
 
 void lanes_exit(Warp &w, uint32_t mask) {
+    if (w.cta->launch->checker) w.cta->launch->checker->ended(w, mask);
     w.live &= ~mask;
     for (size_t k = w.frames.size(); k-- > 0;) {
         Frame *f = w.frames[k].get();
