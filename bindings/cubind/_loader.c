@@ -327,7 +327,8 @@ static PyMethodDef functions[] = {
     {"_cpu_report", py_cpu_report, METH_NOARGS,
      "_cpu_report($module, /)\n--\n\nThe CPU device's last report; None where another driver is used."},
     {"_cpu_symbol", py_cpu_symbol, METH_O,
-     "_cpu_symbol($module, name, /)\n--\n\nThe address of a function of the CPU device's own; None where there is none."},
+     "_cpu_symbol($module, name, /)\n--\n\nThe address of a function of the CPU device's own; None where there is "
+     "none."},
     {"_per_thread_default_stream", py_per_thread, METH_O,
      "_per_thread_default_stream($module, enable, /)\n--\n\nSwitch (True, False) or ask (None)."},
     {NULL, NULL, 0, NULL},
