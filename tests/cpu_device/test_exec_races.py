@@ -360,7 +360,7 @@ def launches():
     yield PLAIN, "virtual_calls", 1, 64, (room(64),), {}
     yield PLAIN, "function_table", 1, 64, (room(64),), {}
     yield PLAIN, "switches", 1, 64, (room(96),), {}
-    yield PLAIN, "heap", 2, 64, (room(64),), {"skip": "both blocks write the same values"}
+    yield PLAIN, "heap", 1, 64, (room(64),), {}
     yield PLAIN, "tables", 1, 64, (room(64),), {}
     yield PLAIN, "structs", 1, 32, (bytes(88), room(32 * 22)), {}
     yield PLAIN, "stencil", 4, 64, (buffer(f), buffer(f), 250), {}
@@ -380,12 +380,12 @@ def launches():
 
 
 @pytest.mark.parametrize("architecture", (90, 100))
-def test_no_false_alarm(architecture, tracked, capfd):
+def test_no_false_alarm(architecture, tracked):
     pytest.importorskip("nvidia.cu13", reason="NVRTC compiles the kernels")
     modules = {}
     for source, name, grid, block, arguments, options in launches():
-        if "skip" in options:
-            grid, options = 1, {}
+        if architecture == 100 and source is not PLAIN:  # the other dialect; headers take long to compile
+            continue
         if source not in modules:
             modules[source] = machine().load(compile_cuda("plain", source, architecture), cc=120)
         try:

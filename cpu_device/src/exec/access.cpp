@@ -49,6 +49,18 @@ uint8_t *generic_pointer(Warp &w, int lane, uint64_t address, uint64_t size) {
     return nullptr;
 }
 
+std::string line_of(const std::string &text, uint32_t line) {
+    size_t start = 0;
+    for (uint32_t k = 1; k < line; ++k) {
+        start = text.find('\n', start);
+        if (start == std::string::npos) return "";
+        ++start;
+    }
+    std::string result = text.substr(start, text.find('\n', start) - start);
+    size_t first = result.find_first_not_of(" \t");
+    return first == std::string::npos ? "" : result.substr(first);
+}
+
 namespace {
 
 std::string hex(uint64_t v) {
@@ -110,18 +122,6 @@ std::string describe_access(const ptx::Instruction &i) {
                        : i.opcode == "cp"                      ? "copy"
                                                                : "atomic access";
     return std::string(what) + (bytes ? " of " + std::to_string(bytes * count) + " bytes" : "");
-}
-
-std::string line_of(const std::string &text, uint32_t line) {
-    size_t start = 0;
-    for (uint32_t k = 1; k < line; ++k) {
-        start = text.find('\n', start);
-        if (start == std::string::npos) return "";
-        ++start;
-    }
-    std::string result = text.substr(start, text.find('\n', start) - start);
-    size_t first = result.find_first_not_of(" \t");
-    return first == std::string::npos ? "" : result.substr(first);
 }
 
 void fill(Warp &w, const Inst *inst, int lane, Fault &f) {

@@ -99,17 +99,6 @@ std::string triple(uint64_t x, uint64_t y, uint64_t z) {
     return "(" + std::to_string(x) + ", " + std::to_string(y) + ", " + std::to_string(z) + ")";
 }
 
-std::string line_of(const std::string &text, uint32_t line) {
-    size_t start = 0;
-    for (uint32_t k = 1; k < line && start != std::string::npos; ++k) {
-        start = text.find('\n', start);
-        if (start != std::string::npos) ++start;
-    }
-    if (start == std::string::npos) return "";
-    const size_t first = text.find_first_not_of(" \t", start);
-    return first == std::string::npos ? "" : text.substr(first, text.find('\n', first) - first);
-}
-
 } // namespace
 
 // Fills in the fault that fault() began.
