@@ -107,12 +107,14 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 start(s)
 control_c()
 def running():
-    count, room = [], bytearray(4)
-    for _ in range(2):
+    first, room = None, bytearray(4)
+    for _ in range(400):
         d.cuMemcpyDtoH(room, p, 4)
-        count.append(bytes(room))
-        time.sleep(0.2)
-    return count[0] != count[1]
+        first = first or bytes(room)
+        if bytes(room) != first:
+            return True
+        time.sleep(0.05)
+    return False
 assert running()
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
