@@ -9,6 +9,8 @@
  */
 #include "_search.h"
 
+#include <signal.h>
+
 typedef void **table;
 
 typedef struct library {
@@ -160,6 +162,13 @@ static int is_open(library *lib) {
     return found_handle(&lib->found) != NULL;
 }
 
+/* Our own device is told which signal ends a kernel that Python waits for: its handlers run only when the call is back. */
+static void watch_signal(library *lib) {
+    void *handle = lib->shared.spec->stand_in ? found_handle(&lib->found) : NULL;
+    void *watch = handle ? os_symbol(handle, "cubind_cpu_interrupt_on") : NULL;
+    if (watch) ((void (*)(int))(uintptr_t)watch)(SIGINT);
+}
+
 /* With the GIL, which is released while files are looked at.  Raises, unless `quiet`: then no report is made either. */
 static int open_with_gil(library *lib, int quiet) {
     if (is_open(lib)) return 0;
@@ -177,6 +186,7 @@ static int open_with_gil(library *lib, int quiet) {
     Py_END_ALLOW_THREADS search_free(&s);
     if (failed && !quiet) return text_raise(&report, "LibraryNotFoundError");
     free(report.s);
+    if (!failed) watch_signal(lib);
     return failed;
 }
 
@@ -307,6 +317,18 @@ static PyObject *py_open(PyObject *Py_UNUSED(core), PyObject *arg) {
     return PyErr_Format(PyExc_ValueError, "no library is called %R", arg);
 }
 
+/* The address of a function that only the CPU device has; None where the device is another one, or has it not. */
+static PyObject *py_cpu_symbol(PyObject *Py_UNUSED(core), PyObject *arg) {
+    const char *name = PyUnicode_AsUTF8AndSize(arg, NULL);
+    if (!name) return NULL;
+    for (library *lib = registry; lib; lib = lib->next) {
+        void *handle = lib->shared.spec->stand_in ? found_handle(&lib->found) : NULL;
+        void *symbol = handle ? os_symbol(handle, name) : NULL;
+        if (symbol) return PyLong_FromVoidPtr(symbol);
+    }
+    Py_RETURN_NONE;
+}
+
 /* What the CPU device says about the last kernel that failed; None where the device is another one. */
 static PyObject *py_cpu_report(PyObject *Py_UNUSED(core), PyObject *Py_UNUSED(arg)) {
     for (library *lib = registry; lib; lib = lib->next) {
@@ -334,6 +356,9 @@ static PyMethodDef functions[] = {
     {"_open", py_open, METH_O, "_open($module, name, /)\n--\n\nOpen a library by its short name; its path."},
     {"_cpu_report", py_cpu_report, METH_NOARGS,
      "_cpu_report($module, /)\n--\n\nThe CPU device's last report; None where another driver is used."},
+    {"_cpu_symbol", py_cpu_symbol, METH_O,
+     "_cpu_symbol($module, name, /)\n--\n\nThe address of a function of the CPU device's own; None where there is "
+     "none."},
     {"_per_thread_default_stream", py_per_thread, METH_O,
      "_per_thread_default_stream($module, enable, /)\n--\n\nSwitch (True, False) or ask (None)."},
     {NULL, NULL, 0, NULL},
