@@ -180,7 +180,7 @@ def test_defects(body, code, what):
         ("cp.async.ca.shared.global [%c], [%o], 12;", "4, 8 or 16"),
         ("mbarrier.test_wait.shared::cluster.b64 %p0, [%b], %s0;", "own CTA"),
         ("mbarrier.arrive.shared::cluster.b64 %s0, [%b];", "no state"),
-        ("st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.b64 [%c], {%s0, %s1, %s2, %s3}, [%b];", "16 bytes"),
+        ("st.async.shared::cluster.mbarrier::complete_tx::bytes.b16 [%c], %h0, [%b];", "16 bytes"),
         ("mbarrier.other.shared.b64 [%b];", "not known"),
     ],
 )
@@ -253,10 +253,24 @@ def test_bytes_of_a_mask():
         mov.u16 %h0, 0x8421; cp.async.bulk.global.shared::cta.bulk_group.cp_mask [%o], [%c], 32, %h0;
         cp.async.bulk.commit_group; cp.async.bulk.wait_group.read 0; cp.async.bulk.prefetch.L2.global [%a], 32;"""
     out = machine().buffer(b"\xff" * 32)
-    machine().load(kernel(body, ", .param .u64 src", "ld.param.u64 %a, [src];"), cc=90).run(
-        "k", 1, 1, out, buffer(data)
-    )
+    text = kernel(body, ", .param .u64 src", "ld.param.u64 %a, [src];").replace("sm_90", "sm_100")
+    machine().load(text, cc=100).run("k", 1, 1, out, buffer(data))
     assert words(out, 32, "u1").tolist() == [k if k % 16 in (0, 5, 10, 15) else 255 for k in range(32)]
+
+
+@pytest.mark.parametrize(
+    ("code", "opcode"),
+    [
+        ("atom.shared.add.u32 %x1, [%x0], 1;", "atom"),
+        ("cp.async.ca.shared.global [%x0], [%o], 4;", "cp"),
+        ("mbarrier.init.shared.b64 [%x0], 1;", "mbarrier"),
+    ],
+)
+def test_places_behind_the_own_shared_memory_are_not_the_cluster(code, opcode):
+    out = machine().buffer(bytes(64))
+    with pytest.raises(Fault) as fault:
+        machine().load(kernel(f"mov.u32 %x0, 0x1000000; {code}"), cc=90).run("k", 1, 1, out)
+    assert fault.value.code == 700 and opcode in fault.value.ptx_text, fault.value
 
 
 def test_arrivals_after_copies():

@@ -76,7 +76,8 @@ std::string place_of(Warp &w, const Inst *inst, uint64_t address) {
     const bool shared = opcode != "cp" && std::any_of(modifiers.begin(), modifiers.end(),
                                                       [](const std::string &m) { return m.substr(0, 6) == "shared"; });
     const uint64_t offset = address >= kSharedWindow ? address - kSharedWindow : address;
-    if ((shared || address >= kSharedWindow) && offset < kWindowSize && offset >> kRankShift) {
+    const bool own = shared && std::find(modifiers.begin(), modifiers.end(), "shared::cluster") == modifiers.end();
+    if (!own && (shared || address >= kSharedWindow) && offset < kWindowSize && offset >> kRankShift) {
         const Cta *cta = cta_at(w, offset);
         const std::string rank = std::to_string((offset >> kRankShift) - 1);
         if (!cta) return "no shared memory of rank " + rank + ": so many CTAs the cluster has not";
@@ -84,7 +85,7 @@ std::string place_of(Warp &w, const Inst *inst, uint64_t address) {
     }
     if (shared || (address >= kSharedWindow && address < kLocalWindow))
         return "the CTA has " + std::to_string(w.shared_bytes) + " bytes of shared memory, this is byte " +
-               std::to_string(offset & ((uint64_t(1) << kRankShift) - 1));
+               std::to_string(own ? offset : offset & ((uint64_t(1) << kRankShift) - 1));
     if (std::find(modifiers.begin(), modifiers.end(), "local") != modifiers.end() ||
         (address >= kLocalWindow && address < kParamWindow))
         return "outside the thread's local memory";

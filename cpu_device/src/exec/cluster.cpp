@@ -101,6 +101,18 @@ bool is_constant(const ProgramImage &image, u64 address) {
     return false;
 }
 
+// The generic address of a place in shared memory of the CTA itself; imm: what is still to be added.
+const Inst *own_shared(Warp &w, const Inst *i) {
+    const u64 *a = at<u64>(w, i->a), offset = i->imm;
+    const u32 beyond = w.mask & ballot([=](int l) { return (a[l] + offset) >> kRankShift != 0; });
+    if (beyond) {
+        const int l = first_lane(beyond);
+        return fault(w, i, l, Status::illegal_address, "", kSharedWindow + u32(a[l] + offset), true);
+    }
+    each(w, at<u64>(w, i->d), [=](int l) { return a[l] + kSharedWindow; });
+    return i + 1;
+}
+
 // imm: the window, 0 for global and constant memory; sub: 1 constants, 2 own shared memory only.
 const Inst *isspacep(Warp &w, const Inst *i) {
     const u64 *a = at<u64>(w, i->a);
@@ -119,6 +131,7 @@ const Inst *isspacep(Warp &w, const Inst *i) {
 const HandlerRow rows[] = {
     {"cluster.arrive", &arrive},
     {"cluster.wait", &wait},
+    {"shared.own", &own_shared},
     {"mapa.u32", &mapa<u32>},
     {"mapa.u64", &mapa<u64>},
     {"getctarank.u32", &getctarank<u32>},

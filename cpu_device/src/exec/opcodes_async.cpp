@@ -31,7 +31,7 @@ void mbarrier_arrive(Decoder &d, Form &f, bool drop) {
     if ((expect || partial) && !counted) d.fail("a count is wanted");
     if (counted && !expect && !partial) d.require(78, 90, "mbarrier with a count of arrivals");
     if (has_state && state == kDiscard) d.require(71, 80, "mbarrier with _ for its state");
-    const uint32_t a = whole_address(d, d.operand(f, at), space),
+    const uint32_t a = whole_address(d, d.operand(f, at), space, remote),
                    b = counted ? d.source(d.operand(f, at + 1), Type::u32) : d.constant(1, 4);
     Inst &inst = d.emit("mbarrier.arrive");
     inst.d = state;
@@ -75,7 +75,7 @@ void mbarrier(Decoder &d, Form &f) {
     }
     bool remote;
     const Space space = take_state_space(f, remote) ? Space::shared : Space::generic;
-    const uint32_t a = whole_address(d, d.operand(f, 0), space),
+    const uint32_t a = whole_address(d, d.operand(f, 0), space, remote),
                    b = what == 1 ? 0 : d.source(d.operand(f, 1), Type::u32);
     Inst &inst = d.emit(what == 0 ? "mbarrier.init" : what == 1 ? "mbarrier.inval" : "mbarrier.expect");
     inst.a = a;
@@ -177,10 +177,10 @@ void bulk(Decoder &d, Form &f, bool reduces) {
     if (multicast && (shared_source || to_space != "shared::cluster")) d.fail("this copy has no multicast");
     if (masked && !to_global) d.fail("only copies to global memory have a mask of bytes");
     size_t k = 3;
-    const uint32_t to = whole_address(d, d.operand(f, 0), to_global ? Space::global : Space::shared),
+    const uint32_t to = whole_address(d, d.operand(f, 0), to_global ? Space::global : Space::shared, names_cluster(f)),
                    from = whole_address(d, d.operand(f, 1), shared_source ? Space::shared : Space::global),
                    size = d.source(d.operand(f, 2), Type::u32),
-                   arrival = barrier ? whole_address(d, d.operand(f, k++), Space::shared) : 0;
+                   arrival = barrier ? whole_address(d, d.operand(f, k++), Space::shared, names_cluster(f)) : 0;
     if (masked && hint) d.source(d.operand(f, k++), Type::b64); // the policy comes first
     const uint32_t mask = multicast || masked ? d.source(d.operand(f, k++), Type::b16) : 0;
     if (!masked && hint) d.source(d.operand(f, k), Type::b64);
@@ -240,7 +240,7 @@ void getctarank(Decoder &d, Form &f) {
 }
 
 void isspacep(Decoder &d, Form &f) {
-    const bool cluster = std::find(f.modifiers.begin(), f.modifiers.end(), "shared::cluster") != f.modifiers.end();
+    const bool cluster = names_cluster(f);
     const Space space = take_space(f);
     const auto &op = d.operand(f, 1);
     const uint32_t p = d.destination_predicate(d.operand(f, 0)),
@@ -281,8 +281,8 @@ void store_async(Decoder &d, Form &f) {
         values.push_back(d.source(value, t));
     if (static_cast<int>(values.size()) != count) d.fail("as many registers as the vector has elements are wanted");
     if (type_bytes(t) < 4 || type_bytes(t) * values.size() > 16) d.fail("st.async writes 4 to 16 bytes");
-    const uint32_t to = whole_address(d, d.operand(f, 0), Space::shared),
-                   barrier = whole_address(d, d.operand(f, 2), Space::shared), list = d.list(values);
+    const uint32_t to = whole_address(d, d.operand(f, 0), Space::shared, remote),
+                   barrier = whole_address(d, d.operand(f, 2), Space::shared, remote), list = d.list(values);
     Inst &inst = d.emit("st.async");
     inst.a = to;
     inst.b = barrier;
@@ -297,8 +297,9 @@ void reduce_async(Decoder &d, Form &f) {
     bool remote;
     take_state_space(f, remote);
     const std::string op = reduction(d, f);
-    const uint32_t to = whole_address(d, d.operand(f, 0), Space::shared), value = d.source(d.operand(f, 1), f.types[0]),
-                   barrier = whole_address(d, d.operand(f, 2), Space::shared);
+    const uint32_t to = whole_address(d, d.operand(f, 0), Space::shared, remote),
+                   value = d.source(d.operand(f, 1), f.types[0]),
+                   barrier = whole_address(d, d.operand(f, 2), Space::shared, remote);
     Inst &inst = d.emit("red.async." + op);
     inst.a = to;
     inst.b = value;

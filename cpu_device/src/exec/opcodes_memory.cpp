@@ -51,7 +51,12 @@ uint32_t widen(Decoder &d, uint32_t a, uint32_t bytes) {
     return t;
 }
 
-uint32_t generic_address(Decoder &d, const ptx::Operand &op, Space space, uint64_t &offset) {
+bool names_cluster(const Form &f) {
+    const auto &all = f.written->modifiers;
+    return std::find(all.begin(), all.end(), "shared::cluster") != all.end();
+}
+
+uint32_t generic_address(Decoder &d, const ptx::Operand &op, Space space, uint64_t &offset, bool remote) {
     Decoder::Address a = d.address(op, space);
     offset = a.offset;
     uint32_t wide = widen(d, a.a, a.bytes);
@@ -59,7 +64,15 @@ uint32_t generic_address(Decoder &d, const ptx::Operand &op, Space space, uint64
                       : space == Space::local || a.frame                 ? kLocalWindow
                                                                          : 0;
     if (!window) return wide;
-    uint32_t t = d.temporary(8), c = d.constant(window, 8);
+    uint32_t t = d.temporary(8);
+    if (window == kSharedWindow && !remote) {
+        Inst &inst = d.emit("shared.own");
+        inst.d = t;
+        inst.a = wide;
+        inst.imm = offset;
+        return t;
+    }
+    const uint32_t c = d.constant(window, 8);
     Inst &add = d.emit("add.u64");
     add.d = t;
     add.a = wide;
@@ -67,9 +80,9 @@ uint32_t generic_address(Decoder &d, const ptx::Operand &op, Space space, uint64
     return t;
 }
 
-uint32_t whole_address(Decoder &d, const ptx::Operand &op, Space space) {
+uint32_t whole_address(Decoder &d, const ptx::Operand &op, Space space, bool remote) {
     uint64_t offset;
-    const uint32_t a = generic_address(d, op, space, offset);
+    const uint32_t a = generic_address(d, op, space, offset, remote);
     if (!offset) return a;
     const uint32_t t = d.temporary(8), c = d.constant(offset, 8);
     Inst &add = d.emit("add.u64");
@@ -114,7 +127,7 @@ Place place(Decoder &d, const ptx::Operand &op, Space space) {
 
 void load_store(Decoder &d, Form &f, bool load) {
     bool strong = take_order(f);
-    const bool remote = std::find(f.modifiers.begin(), f.modifiers.end(), "shared::cluster") != f.modifiers.end();
+    const bool remote = names_cluster(f);
     Space space = take_space(f);
     int count = take_vector(f);
     f.take("unified");
@@ -258,7 +271,7 @@ void atom(Decoder &d, Form &f) {
                       space == Space::shared))
         d.fail("there is no such vector operation");
     Atomic a{std::string("atom.") + names[op] + "." + atomic_type(t, op), t, 0, static_cast<uint32_t>(count), 0};
-    a.address = generic_address(d, d.operand(f, k), space, a.offset);
+    a.address = generic_address(d, d.operand(f, k), space, a.offset, names_cluster(f));
     take_hint(d, f, k + (op == 2 ? 3 : 2));
     if (count > 1) return vector_atomic(d, f, a, red);
     const uint32_t b = d.source(d.operand(f, k + 1), t), c = op == 2 ? d.source(d.operand(f, k + 2), t) : 0;
