@@ -138,6 +138,17 @@ def test_atomics_of_128_bits():
     assert "race on global memory: write of 8 bytes" in fault.what and fault.thread == (40, 0, 0)
 
 
+def test_copies_that_ignore_their_source():
+    """Where nothing wrote, and others write it at the same time."""
+    code = """mov.u32 %a, tile; shl.b32 %b, %t, 2; add.u32 %a, %a, %b; cvt.u64.u32 %e, %b; add.u64 %e, %y, %e;
+        setp.lt.u32 %p, %t, {limit}; st.global.u32 [%y+252], %t; cp.async.ca.shared.global [%a], [%y+252], 4, %p;
+        cp.async.wait_all; ld.shared.u32 %v0, [%a];"""
+    run(code.format(limit=64).replace("st.global", "@!%p st.global"), races=True)
+    fault = found(code.format(limit=10).replace("st.global", "@%p st.global"), threads=32)
+    assert "race on global memory" in fault.what
+    assert "race on global memory" in found(code.format(limit=10), threads=64).what
+
+
 def test_memory_of_alloca():
     """Fresh each time, however often the place was written before."""
     code = """.reg .b64 %top, %old; mov.u32 %c, 0;

@@ -149,11 +149,14 @@ bool Checker::plain(Warp &w, const Inst *i, const Touch &t, uint32_t mask) {
 bool Checker::copy(Warp &w, const Inst *i, uint32_t mask) {
     const uint64_t *to = at<uint64_t>(w, i->a), *from = at<uint64_t>(w, i->b);
     const uint32_t *limit = at<uint32_t>(w, i->c);
+    uint32_t ignored = i->extra ? *at<uint32_t>(w, i->extra) : 0;
+    if (i->flags & kNegC) ignored = ~ignored;
     for (uint32_t m = mask; m; m &= m - 1) {
         const int l = __builtin_ctz(m);
         auto &groups = thread(w, l).groups;
         if (groups.empty()) groups.resize(1);
-        Access source{w, i, l, from[l], std::min<uint32_t>(limit[l], i->sub)}, target{w, i, l, to[l] + i->imm, i->sub};
+        Access source{w, i, l, from[l], ignored >> l & 1 ? 0 : std::min<uint32_t>(limit[l], i->sub)},
+            target{w, i, l, to[l] + i->imm, i->sub};
         target.writes = target.pending = true;
         if (source.bytes && !touch(source)) return false;
         if (!touch(target)) return false;
