@@ -52,10 +52,10 @@ def times(options: argparse.Namespace) -> report.Figures:
 
 def counts(options: argparse.Namespace) -> report.Figures:
     """Instructions: row -> column -> figures; nothing where they cannot be counted."""
-    if options.gpu or not instructions.SUPPORTED:
+    names = ",".join(name for name in options.a.split(",") if name in ALL)
+    if options.gpu or not instructions.SUPPORTED or not names:
         return {}
     print("# instructions", file=sys.stderr)
-    names = ",".join(name for name in options.a.split(",") if name in ALL)
     found: report.Figures = json.loads(workshop.child(FOLDER, "benchmarks.worker", "count", names, options.k))
     return found
 

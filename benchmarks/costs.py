@@ -54,6 +54,7 @@ def imports(folder: Path, times: int = 11) -> Costs:
     codes = {name: _IMPORT.format(statement=f"import {MODULES[name]}") for name in _columns()}
     codes["bare"] = _IMPORT.format(statement="pass")
     codes |= {f"first {n}": _FIRST.format(module=MODULES[n], init=INIT[n]) for n in _columns()}
+    codes["layer"] = _IMPORT.format(statement="import cuda_unified")
     codes["every name"] = _IMPORT.format(statement="import cuda_unified as cu; [getattr(cu, n) for n in cu.__all__]")
     if importlib.util.find_spec("cuda.core"):
         codes["cuda.core"] = _IMPORT.format(statement="import cuda.core")
@@ -65,10 +66,9 @@ def imports(folder: Path, times: int = 11) -> Costs:
     return {
         "import driver (ms)": {n: min(t for t, _ in runs[n]) for n in _columns()},
         "import driver (MiB)": {n: statistics.median(memory for _, memory in runs[n]) - bare for n in _columns()},
-        "import cuda_unified (ms)": {
-            column: min(t for t, _ in runs[name])
-            for column, name in ((OURS, "every name"), (CORE, "cuda.core"))
-            if name in runs
+        **{
+            row: {c: min(t for t, _ in runs[name]) for c, name in ((OURS, ours), (CORE, "cuda.core")) if name in runs}
+            for row, ours in (("import cuda_unified (ms)", "layer"), ("import all its names (ms)", "every name"))
         },
         "first call (ms)": {n: min(t for t, _ in runs[f"first {n}"]) for n in _columns()},
     }

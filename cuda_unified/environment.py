@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 import cubind
@@ -124,6 +123,8 @@ def _header_folders() -> list[str]:
 
 
 def _version(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # which brings a third of the library along
+
     if find_spec(name) is None:
         return None
     for package in (_PACKAGE_OF.get(name, name), name):

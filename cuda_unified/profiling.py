@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,7 +78,8 @@ class KernelTime:
     @property
     def median(self) -> float:
         """The median."""
-        return statistics.median(self.times)
+        ordered, n = sorted(self.times), len(self.times)
+        return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
 
     def __str__(self) -> str:
         return f"best {self.best:.4f} ms, median {self.median:.4f} ms of {len(self.times)} runs"
