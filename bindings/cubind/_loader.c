@@ -317,16 +317,28 @@ static PyObject *py_open(PyObject *Py_UNUSED(core), PyObject *arg) {
     return PyErr_Format(PyExc_ValueError, "no library is called %R", arg);
 }
 
-/* The address of a function that only the CPU device has; None where the device is another one, or has it not. */
-static PyObject *py_cpu_symbol(PyObject *Py_UNUSED(core), PyObject *arg) {
-    const char *name = PyUnicode_AsUTF8AndSize(arg, NULL);
-    if (!name) return NULL;
+/* A function that only the CPU device has; NULL where the device is another one, or has it not. */
+static void *cpu_symbol(const char *name) {
     for (library *lib = registry; lib; lib = lib->next) {
         void *handle = lib->shared.spec->stand_in ? found_handle(&lib->found) : NULL;
         void *symbol = handle ? os_symbol(handle, name) : NULL;
-        if (symbol) return PyLong_FromVoidPtr(symbol);
+        if (symbol) return symbol;
     }
-    Py_RETURN_NONE;
+    return NULL;
+}
+
+static PyObject *py_cpu_check(PyObject *Py_UNUSED(core), PyObject *args) {
+    int races, uninitialised;
+    if (!PyArg_ParseTuple(args, "ii", &races, &uninitialised)) return NULL;
+    void *check = cpu_symbol("cubind_cpu_check");
+    if (check) ((void (*)(int, int))(uintptr_t)check)(races, uninitialised);
+    return PyBool_FromLong(check != NULL);
+}
+
+static PyObject *py_cpu_interrupt(PyObject *Py_UNUSED(core), PyObject *Py_UNUSED(arg)) {
+    void *interrupt = cpu_symbol("cubind_cpu_interrupt");
+    if (interrupt) ((void (*)(void))(uintptr_t)interrupt)();
+    return PyBool_FromLong(interrupt != NULL);
 }
 
 /* What the CPU device says about the last kernel that failed; None where the device is another one. */
@@ -356,9 +368,11 @@ static PyMethodDef functions[] = {
     {"_open", py_open, METH_O, "_open($module, name, /)\n--\n\nOpen a library by its short name; its path."},
     {"_cpu_report", py_cpu_report, METH_NOARGS,
      "_cpu_report($module, /)\n--\n\nThe CPU device's last report; None where another driver is used."},
-    {"_cpu_symbol", py_cpu_symbol, METH_O,
-     "_cpu_symbol($module, name, /)\n--\n\nThe address of a function of the CPU device's own; None where there is "
-     "none."},
+    {"_cpu_check", py_cpu_check, METH_VARARGS,
+     "_cpu_check($module, races, uninitialised, /)\n--\n\nTurn the CPU device's checkers on (1), off (0), or leave one "
+     "(-1); whether there is one."},
+    {"_cpu_interrupt", py_cpu_interrupt, METH_NOARGS,
+     "_cpu_interrupt($module, /)\n--\n\nEnd the launches that run on the CPU device; whether there is one."},
     {"_per_thread_default_stream", py_per_thread, METH_O,
      "_per_thread_default_stream($module, enable, /)\n--\n\nSwitch (True, False) or ask (None)."},
     {NULL, NULL, 0, NULL},

@@ -23,7 +23,9 @@ def check(*, races=None, uninitialised=None):
     A kernel that is found out fails with CUDA_ERROR_LAUNCH_FAILED, and last_report() says where.  False where another
     driver is used, or none yet.  CPU_DEVICE_RACES=1 and CPU_DEVICE_UNINIT=1 turn them on from the start.
     """
-    return _call("cubind_cpu_check", *(-1 if on is None else int(bool(on)) for on in (races, uninitialised)))
+    from . import _core
+
+    return _core._cpu_check(*(-1 if on is None else int(bool(on)) for on in (races, uninitialised)))
 
 
 def interrupt():
@@ -32,20 +34,9 @@ def interrupt():
     Ctrl-C does the same while the main thread waits for a launch, before KeyboardInterrupt is raised.  False where
     another driver is used, or none yet.
     """
-    return _call("cubind_cpu_interrupt")
-
-
-def _call(name, *numbers):
-    """Call a function that only the CPU device has; whether there is one."""
-    import ctypes
-
     from . import _core
 
-    address = _core._cpu_symbol(name)
-    if address is None:
-        return False
-    ctypes.CFUNCTYPE(None, *[ctypes.c_int] * len(numbers))(address)(*numbers)
-    return True
+    return _core._cpu_interrupt()
 
 
 def in_use():
