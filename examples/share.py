@@ -40,13 +40,14 @@ def main() -> int:
         import torch  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         print("PyTorch is not installed")
-        return not right
+        return int(not right)
     tensor = torch.arange(n, dtype=torch.float32)
     seen = cu.as_array(tensor)
     tensor.add_(1)
-    print("ours of PyTorch's tensor:", seen.to_host(), "and back:", torch.from_dlpack(seen).data_ptr() == tensor.data_ptr())
-    right &= seen.pointer == tensor.data_ptr() and np.array_equal(seen.to_host(), np.arange(n) + 1)
-    return not right
+    back = torch.from_dlpack(seen)
+    print("PyTorch's tensor, seen through ours:", seen.to_host())
+    right &= back.data_ptr() == tensor.data_ptr() and np.array_equal(seen.to_host(), np.arange(n) + 1)
+    return int(not right)
 
 
 if __name__ == "__main__":
