@@ -64,7 +64,7 @@ def kernel_ptx(major: int, minor: int) -> tuple[str, str]:
     return nvrtc.nvrtcGetPTX(program), f"compiled by NVRTC for compute_{architecture}"
 
 
-def saxpy(ptx: str, x: array.array, y: array.array) -> array.array:
+def saxpy(ptx: str, x: array.array[float], y: array.array[float]) -> array.array[float]:
     """The result of the kernel, from device memory and back."""
     module = driver.cuModuleLoadData(ptx.encode() + b"\0")
     kernel = driver.cuModuleGetFunction(module, "saxpy")
@@ -97,7 +97,7 @@ def main() -> int:
     wrong = sum(r != A * u + v for r, u, v in zip(result, x, y, strict=True))  # exact: small whole numbers
     print(f"saxpy of {N} elements on {driver.cuDeviceGetName(64, device)} ({major}.{minor}), PTX {origin}")
     print("  all right" if not wrong else f"  {wrong} elements are wrong")
-    return wrong != 0
+    return int(wrong != 0)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def main() -> int:
     m = arguments.size or (150 if device.is_cpu else 2000)
     k, n, tile = m - m // 7, m - m // 11, arguments.tile
 
-    names = {np.dtype(np.float32): f"matmul<float, {tile}>", np.dtype(np.float64): f"matmul<double, {tile}>"}
+    names = {"float32": f"matmul<float, {tile}>", "float64": f"matmul<double, {tile}>"}
     module = cu.compile(SOURCE, name_expressions=names.values())
     random, wrong = np.random.default_rng(1), False
     for dtype, name in names.items():
@@ -49,7 +49,7 @@ def main() -> int:
         time = cu.time_kernel(run, repeat=3, warmup=1)
         exact = a.astype(np.float64) @ b.astype(np.float64)
         error = float(np.max(np.abs(c.to_host() - exact) / exact))
-        wrong |= bool(error > k * np.finfo(dtype).eps)
+        wrong |= bool(error > k * float(np.finfo(dtype).eps))
         print(f"{name}: ({m} x {k}) · ({k} x {n}) on {device.name}: {time}")
         print(f"  {2e-6 * m * n * k / time.best:.3f} GFLOP/s, largest relative error {error:.1e}")
     return wrong

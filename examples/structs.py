@@ -49,7 +49,7 @@ def main() -> int:
     start["vx"], start["vy"] = -start["y"], start["x"]  # a circle; once round takes 2 pi
     start["name"] = "a", "b", "c", "d"
     suns = {"NumPy": np.array((1.0, 0.0, 0.0), SUN)[()], "ctypes": Sun(1.0, 0.0, 0.0)}
-    worst = 0.0
+    worst: float = 0.0
     for origin, sun in suns.items():
         planets = cu.from_host(start)  # elements of 20 bytes
         kernel[1, 32](planets, len(start), sun, 2 * np.pi / steps, steps)
@@ -57,7 +57,7 @@ def main() -> int:
         worst = max(worst, *(float(np.max(np.abs(end[c] - start[c]))) for c in ("x", "y")))
         print(f"sun from {origin}:", *(f"{p['name'].decode()} ({p['x']:+.4f}, {p['y']:+.4f})" for p in end))
     print(f"  all back where they were but for {worst:.1e}")
-    return worst > 20 / steps
+    return int(worst > 20 / steps)
 
 
 if __name__ == "__main__":
