@@ -10,8 +10,6 @@
 Names are imported when they are first used; importing the package costs a few milliseconds and never opens a library.
 """
 
-from typing import Any
-
 _HOME = {
     "Device": "device",
     "Context": "context",
@@ -39,6 +37,10 @@ _HOME = {
     "register_host": "resources",
     "ManagedResource": "managed",
     "ManagedBuffer": "managed",
+    "prefetch_batch": "managed",
+    "discard_batch": "managed",
+    "discard_prefetch_batch": "managed",
+    "Adaptor": "adaptors",
     "StatisticsResource": "adaptors",
     "LimitResource": "adaptors",
     "FailureCallbackResource": "adaptors",
@@ -54,6 +56,7 @@ _HOME = {
     "zeros_pinned": "host_arrays",
     "empty_managed": "host_arrays",
     "zeros_managed": "host_arrays",
+    "buffer_of": "host_arrays",
     "memory_report": "report",
     "Array": "array",
     "DType": "dtype",
@@ -83,7 +86,7 @@ _HOME = {
 """name -> the module that it is in"""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     from importlib import import_module
 
     home = _HOME.get(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,14 @@ AS_NOTHING, AS_INT, AS_FLOAT, AS_COMPLEX, AS_BUFFER, AS_INSIDE, AS_VIEW, AS_HAND
 
 _HANDLE: type = driver.CUstream.__mro__[1]
 _RECORD: type = driver.CUlaunchConfig.__mro__[1]
-_CTYPES = (ctypes._SimpleCData, ctypes.Structure, ctypes.Union, ctypes.Array, ctypes._Pointer)
-_BY_VALUE = (bytes, bytearray, memoryview, _RECORD, *_CTYPES)
+_BY_VALUE = (bytes, bytearray, memoryview, _RECORD)
+_CTYPES = ("_SimpleCData", "Structure", "Union", "Array", "_Pointer")
+
+
+def _by_value() -> tuple[type, ...]:
+    """Classes whose objects are their bytes."""
+    ctypes = sys.modules.get("_ctypes")
+    return (*_BY_VALUE, *(getattr(ctypes, name) for name in _CTYPES if ctypes))
 
 
 def classify(cls: type) -> tuple[int, str, int]:
@@ -31,7 +36,7 @@ def classify(cls: type) -> tuple[int, str, int]:
         return (AS_INSIDE, kind, cls.__basicsize__) if kind in "iufbc" else (AS_PYTHON, "?", 0)
     for how, classes in (
         (AS_BUFFER, _native.Buffer),
-        (AS_VIEW, _BY_VALUE),
+        (AS_VIEW, _by_value()),
         (AS_HANDLE, _HANDLE),
         (AS_INT, int),
         (AS_FLOAT, float),

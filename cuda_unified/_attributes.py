@@ -5,8 +5,7 @@ One function an attribute: it checks the value, and answers it as it is kept (ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cubind import driver
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from .device import Device
 
 
-@dataclass(frozen=True)
-class AccessPolicy:
+class AccessPolicy(NamedTuple):
     """How a part of memory is kept in the L2 cache while a kernel runs.
 
     memory: a Buffer or Array, or (address, bytes).  hit_ratio: the part of the accesses, from 0 to 1, that `hit` is for; `miss`

@@ -1,4 +1,4 @@
-"""Arrays: elements with a type, a shape and strides, on a device or on the host.  They hold and share data, and do not compute."""
+"""Arrays: elements with a type, a shape and strides, on a device or on the host.  They hold and share data, no more."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Array(_native.Array):
             return self.copy(stream=stream).reshape(wanted)
         strides = _strides_for(self, wanted)
         if strides is not None:
-            return _native.array_like(self, wanted, strides, self.dtype, 0, False)
+            return _like(self, wanted, strides, self.dtype)
         if copy is False:
             raise ValueError(f"an array of shape {self.shape} and strides {self.strides} is no view of shape {wanted}")
         return self.contiguous(stream).reshape(wanted)
@@ -130,7 +130,7 @@ class Array(_native.Array):
         if sorted(order) != list(range(self.ndim)):
             raise ValueError(f"{tuple(order)} is no order of {self.ndim} dimensions")
         shape, strides = self.shape, self.strides
-        return _native.array_like(self, [shape[i] for i in order], [strides[i] for i in order], self.dtype, 0, False)
+        return _like(self, [shape[i] for i in order], [strides[i] for i in order], self.dtype)
 
     def transpose(self, *axes: Any) -> Array:
         """The dimensions in reverse order, or as `permute`."""
@@ -155,7 +155,7 @@ class Array(_native.Array):
             if nbytes % wanted.itemsize:
                 raise ValueError(f"{nbytes} bytes of the last dimension are no whole number of {wanted}")
             shape[-1], strides[-1] = nbytes // wanted.itemsize, wanted.itemsize
-        return _native.array_like(self, shape, strides, wanted, 0, False)
+        return _like(self, shape, strides, wanted)
 
     def __iter__(self) -> Iterator[Array]:
         if not self.ndim:
@@ -252,6 +252,12 @@ class Array(_native.Array):
         if self.buffer is not None and self.buffer.is_closed:
             where = "closed"
         return f"<Array {self.dtype}{list(self.shape)} {where}{', readonly' if self.readonly else ''}>"
+
+
+def _like(array: Array, shape: Sequence[int], strides: Sequence[int], dtype: DType) -> Array:
+    """Other elements of the same memory."""
+    made: Array = _native.array_like(array, shape, strides, dtype, 0, False)
+    return made
 
 
 def _flatten(values: tuple[Any, ...]) -> tuple[int, ...]:

@@ -18,25 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _MISSING = re.compile(r'(?:could not|cannot) open source file "([^"]+)"')
-_C_HEADERS = frozenset(
-    (
-        *("assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "limits", "locale", "math", "setjmp"),
-        *(
-            "signal",
-            "stdarg",
-            "stdbool",
-            "stddef",
-            "stdint",
-            "stdio",
-            "stdlib",
-            "string",
-            "time",
-            "uchar",
-            "wchar",
-            "wctype",
-        ),
-    )
-)
+_C_NAMES = """assert complex ctype errno fenv float inttypes limits locale math setjmp signal stdarg stdbool stddef stdint stdio
+stdlib string time uchar wchar wctype"""
+_C_HEADERS = frozenset(_C_NAMES.split())
 
 
 class Job(NamedTuple):
@@ -179,7 +163,7 @@ def _failed(job: Job, error: CudaError, log: str) -> CudaError:
     log = log.rstrip("\0\n")
     if isinstance(error, CompilationError) and not isinstance(error, CompilationCancelledError):
         made = CompileError(error.code, error.function)
-        made.source, made.hints = job.source, tuple(_hints(log))
+        made.source, made.hint = job.source, "; ".join(_hints(log)) or None
         error = made
     return with_log(error, log, f"name={job.name!r}")
 
@@ -189,8 +173,8 @@ def _hints(log: str) -> Iterator[str]:
         if may_be_bundled(name):
             major, _ = nvrtc_version()
             suffix = "" if major >= 13 else f"-cu{major}"
-            yield f"CUDA's headers are in the packages nvidia-cuda-runtime{suffix} and nvidia-cuda-cccl{suffix}, or in a toolkit \
-that CUDA_PATH names"
+            packages = f"nvidia-cuda-runtime{suffix} and nvidia-cuda-cccl{suffix}"
+            yield f"CUDA's headers are in the packages {packages}, or in a toolkit that CUDA_PATH names"
             continue
         stem = name.removesuffix(".h")
         if stem in _C_HEADERS or (stem[:1] == "c" and stem[1:] in _C_HEADERS):

@@ -7,7 +7,6 @@ host and a device a copy that would be more than one call goes through contiguou
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from . import _native
@@ -15,7 +14,6 @@ from .array import Array, as_array
 from .creation import allocate_like, empty_on
 from .device import Device
 from .dtype import DType
-from .errors import CudaError
 
 if TYPE_CHECKING:
     from .stream import Stream
@@ -61,10 +59,8 @@ def copy(dst: Array, src: Array, stream: Any = None) -> None:
         beside = allocate_like(dst, on)
         _native.copy_strided(beside, src, on)
         _native.copy_strided(dst, beside, on)
-        _keep(on, dst)
     else:
         _native.copy_strided(dst, src, on)
-        _keep(on, dst, src)
     if not on_host_alone(dst):
         dst.stream = on
 
@@ -113,35 +109,6 @@ def _to_host_memory(dst: Array, src: Array, stream: Stream) -> None:
     _native.copy_strided(dst, _native.array_at(begin, src.shape, src.dtype, src.strides, None, _HOST, span, True))
 
 
-# ---- what a copy that goes on still uses ---------------------------------------------------------------------------
-
-_kept: deque[tuple[Any, tuple[Array, ...]]] = deque()
-"""(event, arrays): each is taken out and put back alone, since what dies here may copy arrays itself"""
-
-
-def _keep(stream: Stream, *arrays: Array) -> None:
-    """Keeps arrays until what the stream has now is done; those that it frees itself, in its order, need no keeping."""
-    for _ in range(len(_kept)):
-        try:
-            entry = _kept.popleft()
-        except IndexError:  # another thread looks at the rest
-            break
-        if not _is_done(entry[0]):
-            _kept.append(entry)
-    arrays = tuple(a for a in arrays if not on_host_alone(a) and (a.buffer is None or a.buffer.stream is not stream))
-    if arrays:
-        event = stream.record(timing=False)
-        if not _is_done(event):
-            _kept.append((event, arrays))
-
-
-def _is_done(event: Any) -> bool:
-    try:
-        return bool(event.done)
-    except CudaError:  # the context is gone, or a graph was captured: there is nothing to wait for
-        return True
-
-
 # ---- new arrays ----------------------------------------------------------------------------------------------------
 
 
@@ -152,7 +119,6 @@ def copy_beside(array: Array, stream: Any = None) -> Array:
     on = _native.stream_for(stream, array.context)
     made = allocate_like(array, on)
     _native.copy_strided(made, array, on)
-    _keep(on, array, made)
     made.stream = on
     return made
 
@@ -214,7 +180,8 @@ def _without_lanes(array: Array) -> Array:
     base = DType("uint8") if dtype.bits % 8 else DType(dtype.name.rpartition("x")[0])
     lanes = dtype.itemsize // base.itemsize
     shape, strides = (*array.shape, lanes), (*array.strides, base.itemsize)
-    return _native.array_like(array, shape, strides, base, 0, False)
+    made: Array = _native.array_like(array, shape, strides, base, 0, False)
+    return made
 
 
 def to_numpy(array: Array, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -257,5 +224,4 @@ def fill(array: Array, value: Any, stream: Any = None) -> None:
         return
     on = _native.stream_for(stream, array.context)
     _native.fill_strided(array, data, on)
-    _keep(on, array)
     array.stream = on

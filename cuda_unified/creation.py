@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
-
-from cubind import driver
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _native
 from .array import Array, as_array
@@ -15,10 +13,9 @@ from .dtype import DType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .memory import Buffer
     from .stream import Stream
 
-_DEVICE, _HOST, _MANAGED, _PINNED = 1, 2, 4, 8
+_MANAGED, _PINNED = 4, 8
 
 
 def empty(
@@ -132,7 +129,7 @@ def from_host(
 
 
 def _bytes_of(shape: int | Sequence[int], dtype: DType) -> int:
-    dims = (shape,) if hasattr(shape, "__index__") else tuple(shape)  # type: ignore[arg-type]
+    dims: tuple[int, ...] = tuple(shape) if not isinstance(shape, SupportsIndex) else (shape.__index__(),)
     if any(n < 0 for n in dims):
         raise ValueError(f"no shape: {dims}")
     return math.prod(dims) * dtype.itemsize
@@ -150,26 +147,15 @@ def empty_on(place: Device | None, shape: int | Sequence[int], dtype: Any, strea
     return made
 
 
-class _HostOrManaged:
+def _resource_like(flags: int, device: Device) -> Any:
     """Page-locked or managed memory, for copies of arrays that are in such memory of another library."""
+    if flags & _PINNED:
+        from .resources import PinnedResource
 
-    def __init__(self, device: Device, flags: int) -> None:
-        self.device, self.flags = device, flags
+        return PinnedResource(device)
+    from .managed import ManagedResource
 
-    def allocate(self, size: int, stream: Stream) -> Buffer:
-        with self.device:
-            if self.flags & _PINNED:
-                pointer = int(driver.cuMemAllocHost(max(size, 1)))
-            else:
-                pointer = int(driver.cuMemAllocManaged(max(size, 1), driver.CUmemAttach_flags.CU_MEM_ATTACH_GLOBAL))
-        buffer: Buffer = _native.make_buffer(pointer, size, self.device.context, self.flags, self, None, stream)
-        return buffer
-
-    def deallocate(self, pointer: int, size: int, *, stream: Stream | None) -> None:
-        if stream is not None and not stream.is_closed:
-            stream.sync()
-        with self.device:
-            driver.cuMemFreeHost(pointer) if self.flags & _PINNED else driver.cuMemFree(pointer)
+    return ManagedResource(device)
 
 
 def allocate_like(array: Array, stream: Stream, dtype: Any = None) -> Array:
@@ -181,7 +167,7 @@ def allocate_like(array: Array, stream: Stream, dtype: Any = None) -> Array:
     if resource is not None and hasattr(resource, "allocate"):
         buffer = resource.allocate(size, stream=stream)
     elif array._flags & (_PINNED | _MANAGED):
-        buffer = _HostOrManaged(device, array._flags & (_DEVICE | _HOST | _PINNED | _MANAGED)).allocate(size, stream)
+        buffer = _resource_like(array._flags, device).allocate(size, stream)
     else:
         buffer = device.allocate(size, stream)
     made: Array = _native.array_over(buffer, array.shape, dtype, None, 0, False)
@@ -195,8 +181,7 @@ def empty_like_tensor(shape: tuple[int, ...], code: int, bits: int, lanes: int, 
         return empty(shape, dtype, device="cpu")
     if device_type == 2:
         return empty(shape, dtype, device=number)
-    flags = {3: _DEVICE | _HOST | _PINNED, 13: _DEVICE | _HOST | _MANAGED}.get(device_type)
+    flags = {3: _PINNED, 13: _MANAGED}.get(device_type)
     if flags is None:
         raise BufferError(f"no memory of DLPack's device type {device_type}")
-    device = Device()
-    return empty(shape, dtype, resource=_HostOrManaged(device, flags), stream=_native.stream_for(None, device.context))
+    return empty(shape, dtype, resource=_resource_like(flags, Device()))

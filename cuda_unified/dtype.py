@@ -89,14 +89,13 @@ class DType(_native.DType):
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        if not isinstance(other, DType):
-            try:
-                other = DType(other)
-            except (TypeError, ValueError, BufferError):
-                return NotImplemented
-        if not (self.is_record and other.is_record):
-            return self is other
-        return self.itemsize == other.itemsize and bool(self._record == other._record)
+        try:
+            there = other if isinstance(other, DType) else DType(other)
+        except (TypeError, ValueError, BufferError):
+            return NotImplemented
+        if not (self.is_record and there.is_record):
+            return self is there
+        return self.itemsize == there.itemsize and bool(self._record == there._record)
 
     def __hash__(self) -> int:
         return hash((self.code, self.bits, self.lanes, self.itemsize))
@@ -113,7 +112,7 @@ class DType(_native.DType):
 
 def _make(name: str, code: int, bits: int, lanes: int, letter: str | None, text: str | None) -> DType:
     itemsize = lanes * bits // 8 if bits * lanes % 8 == 0 else lanes
-    made: DType = _native.make_dtype(name, code, bits, lanes, itemsize, letter and letter.encode(), text, None)
+    made: DType = _native.make_dtype(name, code, bits, lanes, itemsize, letter.encode() if letter else None, text, None)
     return made
 
 
@@ -130,7 +129,8 @@ def from_code(code: int, bits: int, lanes: int) -> DType:
 
 def record(size: int, numpy_type: Any = None) -> DType:
     """A type of `size` opaque bytes; `numpy_type` says more about it to NumPy."""
-    name, letter = f"record{size}", f"{size}x".encode()
+    name = f"record{size}"
+    letter: bytes | None = f"{size}x".encode()
     if size < 1:
         raise TypeError("elements of no bytes")
     if numpy_type is not None:
@@ -144,7 +144,8 @@ def _format_of(numpy_type: Any) -> bytes | None:
     import numpy
 
     try:
-        return memoryview(numpy.empty(0, numpy_type)).format.encode()
+        view: Any = numpy.empty(0, numpy_type)
+        return memoryview(view).format.encode()
     except (ValueError, TypeError, NotImplementedError):
         return None  # dates, and types that others added
 

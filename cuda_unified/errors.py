@@ -26,12 +26,6 @@ class CompileError(CompilationError):
     """
 
     source: str = ""
-    hints: tuple[str, ...] = ()
-
-    @property
-    def hint(self) -> str | None:
-        """What usually causes this and what to do about it."""
-        return "; ".join(self.hints) or super().hint
 
     def listing(self) -> str:
         """The source with line numbers."""

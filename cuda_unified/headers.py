@@ -14,19 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _VERSION = re.compile(rb"^\s*#\s*define\s+(?:CUDART_VERSION|CUDA_VERSION)\s+(\d+)", re.MULTILINE)
-_BUNDLED = (
-    *("cub/", "cuda/", "nv/", "thrust/", "cooperative_groups/", "crt/"),
-    *(
-        "cooperative_groups.h",
-        "cuComplex.h",
-        "cuda_awbarrier",
-        "cuda_bf16.h",
-        "cuda_fp",
-        "cuda_pipeline",
-        "cuda_tf32.h",
-    ),
-    *("cudart_platform.h", "math_constants.h", "mma.h", "vector_types.h"),
-)
+_COPIED = """cub/ cuda/ nv/ thrust/ cooperative_groups/ crt/ cooperative_groups.h cuComplex.h cuda_awbarrier cuda_bf16.h cuda_fp
+cuda_pipeline cuda_tf32.h cudart_platform.h math_constants.h mma.h vector_types.h"""
+_BUNDLED = tuple(_COPIED.split())
 """how the names begin of the headers that NVRTC has a copy of"""
 
 
@@ -66,7 +56,10 @@ def folder_version(folder: str) -> int | None:
 
 
 def _wheel_folders(major: int) -> Iterator[Path]:
-    spec = find_spec("nvidia")
+    try:
+        spec = find_spec("nvidia")
+    except (ImportError, ValueError):  # something else has this name
+        return
     for place in (spec and spec.submodule_search_locations) or ():
         if major >= 13:
             yield Path(place, f"cu{major}", "include")

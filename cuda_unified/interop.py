@@ -41,7 +41,10 @@ def _no_order(stream: Any) -> Any:
 
 
 def _is_at(array: Array, place: Device | None) -> bool:
-    return array.is_host_accessible if place is None else array.device == place or array.is_device_accessible
+    """Whether it can be used there: page-locked and managed memory can everywhere."""
+    if array.is_host_accessible:
+        return place is None or array.is_device_accessible
+    return array.device == place
 
 
 def _export(

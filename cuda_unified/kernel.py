@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 from cubind import CudaError, InvalidValueError, NotSupportedError, driver
 
 from . import _native
+from . import config as _config  # noqa: F401 (what C makes of kernel[...] is whole only with these two)
+from . import launcher as _launcher  # noqa: F401
 from ._extend import extend
 from .device import Device
 

@@ -116,6 +116,11 @@ class Buffer(_native.Buffer):
         """Whether it is no destination of copies and fills."""
         return bool(self._flags & IS_READ_ONLY)
 
+    @property
+    def handle(self) -> int:
+        """The address, which is what a `driver.CUdeviceptr` is."""
+        return self.pointer
+
     def set_stream(self, stream: Stream | Any) -> None:
         """Lets the memory be freed in the order of `stream`, which from now on waits for the work that its stream has
         now."""

@@ -135,7 +135,8 @@ class Module:
 
         library = self._loaded()
         handle, found = self._find_kernel(library, name)
-        made: Kernel = Kernel._make(int(handle), found, library)
+        ptx = self._code.code if self._code is not None and self._code.kind == "ptx" else None
+        made: Kernel = Kernel._make(int(handle), found, library, ptx=ptx)
         return made
 
     __getitem__ = kernel

@@ -49,6 +49,7 @@ def _number(name: str, doc: str) -> property:
 class Pool(_native.Pool):
     """A stream-ordered pool: `allocate(size, stream=None)` gives a Buffer that later work of the stream may use.
 
+    In a stream that is captured `allocate()` and `close()` become nodes of the graph; see also `GraphMemoryResource`.
     `Device.pool` is the one that a device allocates from; `Pool.create()` makes another, which ends with its last
     reference: buffers keep it.  With the driver's defaults a pool gives everything back to the system at each
     synchronization: set `release_threshold` to the bytes that it shall keep.
@@ -86,6 +87,8 @@ class Pool(_native.Pool):
             handle = driver.cuMemPoolCreate(_properties(device, kind, _size(max_size), numa))
         pool: Pool = _native.wrap_pool(Pool, int(handle), device.context, KINDS[kind], True)
         _created().add(pool)
+        if kind == "pinned":  # which begins as the host's alone
+            pool.accessible_from.add(device)
         if release_threshold is not None:
             pool.release_threshold = release_threshold
         return pool
@@ -105,11 +108,13 @@ class Pool(_native.Pool):
         return _wrap(driver.cuDeviceGetDefaultMemPool(device.ordinal), context)
 
     @classmethod
-    def from_handle(cls, handle: Any, *, device: Device | int | None = None, kind: str = "device") -> Pool:
-        """A pool that somebody else destroys, later: `handle` is a `driver.CUmemoryPool` or an int."""
+    def from_handle(
+        cls, handle: Any, *, device: Device | int | None = None, kind: str = "device", owner: object = None
+    ) -> Pool:
+        """A pool that somebody else destroys (`owner` is kept alive): `handle` is a `driver.CUmemoryPool` or an int."""
         if kind not in KINDS:
             raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
-        return _wrap(handle, _device(device).context, KINDS[kind])
+        return _wrap(handle, _device(device).context, KINDS[kind], owner)
 
     def make_current(self, device: Device | None = None) -> None:
         """Lets everything in this process that names no pool allocate from this one; it has to live as long as that."""
@@ -300,8 +305,8 @@ def _properties(device: Device, kind: str, max_size: int, numa: int | None) -> A
     return properties
 
 
-def _wrap(handle: Any, context: Context, flags: int = BY_DEVICE) -> Pool:
-    pool: Pool = _native.wrap_pool(Pool, int(handle), context, flags, False)
+def _wrap(handle: Any, context: Context, flags: int = BY_DEVICE, owner: object = None) -> Pool:
+    pool: Pool = _native.wrap_pool(Pool, int(handle), context, flags, False, owner)
     return pool
 
 

@@ -142,12 +142,13 @@ class Program:
         closure: Closure,
     ) -> str | None:
         """The key for the cache; None if the compilation cannot be cached."""
-        raw = (options.extra,) if isinstance(options.extra, str) else options.extra
+        raw = [options.extra] if isinstance(options.extra, str) else [*options.extra]
         if any(getattr(options, name) is not None for name in _WITH_FILES) or any(map(_RAW_WITH_FILES.match, raw)):
             return None
         if closure.unknown:
             return None
-        beside = self._beside(options) or ""
+        # line information has the folder of the source in it, which for a string is the working directory
+        beside = str(Path(self.name).absolute().parent) if options.lineinfo or options.debug or raw else ""
         parts: list[str | bytes] = [
             _KEY_VERSION,
             places.nvrtc_identity(),

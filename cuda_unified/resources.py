@@ -6,7 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cubind import CudaError, driver
+from cubind import CudaError, NotSupportedError, driver
 
 from . import _native
 from .errors import DeviceMismatchError
@@ -207,7 +207,7 @@ def register_host(
     array: anything with the buffer protocol, C-contiguous, which the Buffer keeps alive; `with register_host(array) as
     buffer:` works. readonly: the device only reads it (default: what the array says).
 
-    Raises `MappingError` or `IllegalStateError` where parts are registered already, ValueError where there is nothing
+    Raises `IllegalStateError` where parts are registered already, ValueError where there is nothing
     to register.
 
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__MEM.html
@@ -223,16 +223,21 @@ def register_host(
     flags = driver.CU_MEMHOSTREGISTER_DEVICEMAP | (driver.CU_MEMHOSTREGISTER_PORTABLE if portable else 0)
     flags |= driver.CU_MEMHOSTREGISTER_READ_ONLY if readonly else 0
     context, pointer = _device(device).context, host.pointer
+    access = KINDS["pinned"] | (IS_READ_ONLY if readonly else 0)
     with context:
         driver.cuMemHostRegister(pointer, host.size, flags)
-        seen = driver.cuMemHostGetDevicePointer(pointer, 0)
-        if int(seen) != pointer:
-            driver.cuMemHostUnregister(pointer)
-            raise CudaError(
-                f"the device sees registered memory at another address ({int(seen):#x}): use PinnedResource"
+        try:
+            seen = int(driver.cuMemHostGetDevicePointer(pointer, 0))
+            if seen != pointer:
+                raise NotSupportedError(
+                    f"the device sees registered memory elsewhere, at {seen:#x}: use PinnedResource"
+                )
+            buffer: Buffer = _native.make_buffer(
+                pointer, host.size, context, access, None, host.owner, None, UNREGISTERED
             )
-    access = KINDS["pinned"] | (IS_READ_ONLY if readonly else 0)
-    buffer: Buffer = _native.make_buffer(pointer, host.size, context, access, None, host.owner, None, UNREGISTERED)
+        except BaseException:
+            driver.cuMemHostUnregister(pointer)
+            raise
     return buffer
 
 

@@ -117,8 +117,40 @@ static PyObject *buffer_enter(PyObject *self, PyObject *Py_UNUSED(arg)) {
     return buffer_usable((buffer_object *)self) ? Py_NewRef(self) : NULL;
 }
 
+/* Cycles: an owner, or a resource in Python, may refer to its buffer.  The memory of one that is garbage goes back before anything is
+ * cleared, so that the resource still works; what others look at goes back when they are gone. */
+static int buffer_traverse(PyObject *self, visitproc visit, void *arg) {
+    buffer_object *b = (buffer_object *)self;
+    Py_VISIT((PyObject *)Py_TYPE(self));
+    Py_VISIT(b->owner);
+    Py_VISIT(b->resource);
+    return 0;
+}
+
+static void buffer_finalize(PyObject *self) {
+    buffer_object *b = (buffer_object *)self;
+    if (b->closed || b->how == NOT_FREED || b->exports || b->pending) return;
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    if (give_back(b, NULL)) PyErr_WriteUnraisable(NULL);
+    PyErr_Restore(type, value, trace);
+}
+
+static int buffer_clear(PyObject *self) {
+    buffer_object *b = (buffer_object *)self;
+    if (b->exports || (!b->closed && b->how != NOT_FREED)) return 0; /* it ends when its views do */
+    PyObject *owner = b->owner, *resource = b->resource;
+    b->closed = 1;
+    b->root = NULL;
+    b->owner = b->resource = NULL;
+    Py_XDECREF(owner);
+    Py_XDECREF(resource);
+    return 0;
+}
+
 static void buffer_dealloc(PyObject *self) {
     buffer_object *b = (buffer_object *)self;
+    PyObject_GC_UnTrack(self);
     if (b->weakrefs) PyObject_ClearWeakRefs(self);
     if (!b->closed && b->how != NOT_FREED) {
         PyObject *type, *value, *trace;
@@ -169,8 +201,9 @@ static int get_view(PyObject *self, Py_buffer *view, int flags) {
     if (!buffer_usable(b)) return -1;
     if (in_child) return raise_forked(), -1;
     if (!(b->flags & BY_HOST)) {
-        PyErr_SetString(PyExc_BufferError,
-                        "the host cannot read a device's memory: copy it with copy_to() or to_bytes()");
+        PyErr_SetString(
+            PyExc_BufferError,
+            "the host cannot read a device's memory: copy it with to_bytes(), copy_to() or an Array's to_host()");
         return -1;
     }
     void *pointer = b->pointer ? (void *)(uintptr_t)b->pointer : &nothing;
@@ -300,6 +333,9 @@ static PyGetSetDef getters[] = {
 };
 static PyType_Slot slots[] = {
     {Py_tp_dealloc, buffer_dealloc},
+    {Py_tp_traverse, buffer_traverse},
+    {Py_tp_finalize, buffer_finalize},
+    {Py_tp_clear, buffer_clear},
     {Py_tp_methods, methods},
     {Py_tp_members, members},
     {Py_tp_getset, getters},
@@ -310,8 +346,9 @@ static PyType_Slot slots[] = {
     {Py_bf_releasebuffer, release_view},
     {0, NULL},
 };
-static PyType_Spec spec = {"cuda_unified._native.Buffer", sizeof(buffer_object), 0,
-                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+static PyType_Spec spec = {
+    "cuda_unified._native.Buffer", sizeof(buffer_object), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_HAVE_GC, slots};
 static PyMethodDef functions[] = {
     {"make_buffer", make_buffer, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

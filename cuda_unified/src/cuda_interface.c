@@ -27,7 +27,7 @@ PyObject *interface_dict(array_object *a, const char *name) {
 
 PyObject *array_cuda_interface(PyObject *self, void *Py_UNUSED(closure)) {
     array_object *a = (array_object *)self;
-    if (!array_usable(a)) return NULL;
+    if (!array_shareable(a)) return NULL;
     if (!(a->flags & BY_DEVICE) || !a->context) {
         PyErr_SetString(PyExc_AttributeError, "__cuda_array_interface__ is for memory of a device; this is the host's");
         return NULL;

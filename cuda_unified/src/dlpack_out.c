@@ -13,7 +13,7 @@ struct dlpack_where dlpack_device_of(const array_object *a) {
 }
 
 int dlpack_fill_tensor(array_object *a, dlpack_tensor *t) {
-    if (!array_usable(a) || array_element_strides(a)) return -1;
+    if (!array_shareable(a) || array_element_strides(a)) return -1;
     if (a->dtype->code == DLPACK_OPAQUE) {
         PyErr_Format(PyExc_BufferError, "DLPack has no type for %U: view the array as \"uint8\"", a->dtype->name);
         return -1;
@@ -77,8 +77,7 @@ dlpack_versioned *dlpack_export(array_object *a, struct dlpack_where where, uint
     m->version = (dlpack_version){DLPACK_MAJOR, DLPACK_MINOR};
     m->manager_ctx = a;
     m->deleter = delete_versioned;
-    m->flags = flags | (a->read_only ? DLPACK_READ_ONLY : 0) |
-               (is_padded(a) ? DLPACK_SUBBYTE_PADDED : 0);
+    m->flags = flags | (a->read_only ? DLPACK_READ_ONLY : 0) | (is_padded(a) ? DLPACK_SUBBYTE_PADDED : 0);
     return m;
 }
 
@@ -259,7 +258,7 @@ PyObject *array_dlpack(PyObject *self, arguments args, Py_ssize_t n, PyObject *k
     PyObject *out[MOST_PARAMETERS];
     request r = {0};
     int copied;
-    if (parse_arguments(&s, args, n, kwnames, out) || !array_usable(a)) return NULL;
+    if (parse_arguments(&s, args, n, kwnames, out) || !array_shareable(a)) return NULL;
     r.here = r.where = dlpack_device_of(a);
     if (take_version(out[1], &r) || take_device(out[2], &r) || take_copy(out[3], &r) || take_stream(out[0], &r))
         return NULL;

@@ -11,7 +11,7 @@ static int refuse(const char *text) {
 }
 
 static int check(array_object *a, int flags) {
-    if (!array_usable(a)) return -1;
+    if (!array_shareable(a)) return -1;
     if (!(a->flags & BY_HOST)) return refuse("the host cannot read a device's memory: use to_host()");
     if (flags & PyBUF_WRITABLE && a->read_only) return refuse("the array is read-only");
     if (flags & PyBUF_FORMAT && !a->dtype->format)
@@ -43,16 +43,11 @@ static void fill(array_object *a, Py_buffer *view, int flags) {
 }
 
 int array_getbuffer(PyObject *self, Py_buffer *view, int flags) {
-    array_object *a = is_buffer(self) ? array_of_buffer((buffer_object *)self) : (array_object *)Py_NewRef(self);
+    array_object *a = (array_object *)self;
     view->obj = NULL;
-    if (!a) return -1;
-    if (check(a, flags)) {
-        Py_DECREF((PyObject *)a);
-        return -1;
-    }
+    if (check(a, flags)) return -1;
     fill(a, view, flags);
     buffer_export(a->buffer, 1);
-    Py_DECREF((PyObject *)a); /* the view has one */
     return 0;
 }
 

@@ -6,7 +6,7 @@
 
 PyObject *array_host_interface(PyObject *self, void *Py_UNUSED(closure)) {
     array_object *a = (array_object *)self;
-    if (!array_usable(a)) return NULL;
+    if (!array_shareable(a)) return NULL;
     if (!(a->flags & BY_HOST)) {
         PyErr_SetString(PyExc_AttributeError,
                         "__array_interface__ is for memory that the host can read; use to_host()");

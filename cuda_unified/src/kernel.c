@@ -51,6 +51,7 @@ static CUresult ask(const kernel_object *k, parameter_table **out) {
 static int kind_has_size(char kind, uint32_t size) {
     switch (kind) {
     case POINTER: return size == 8;
+    case INTEGER:
     case SIGNED:
     case UNSIGNED: return size == 1 || size == 2 || size == 4 || size == 8 || size == 16;
     case FLOAT: return size == 2 || size == 4 || size == 8;
@@ -68,20 +69,19 @@ static void use_kinds(parameter_table *t, const char *kinds, size_t n) {
     for (size_t i = 0; i < n; i++) t->parameters[i].kind = kinds[i];
 }
 
-/* What a C++ name tells about the types: "kinds" of cuda_unified._mangled. */
+/* What a C++ name and PTX tell about the types: _declared.py. */
 static int add_kinds(kernel_object *k, parameter_table *t) {
-    PyObject *name = kernel_name(k);
-    Py_ssize_t length;
-    const char *text = t->known && t->n ? PyUnicode_AsUTF8AndSize(name, &length) : "";
+    PyObject *name = kernel_name(k), *ptx = Py_XNewRef(k->ptx);
+    const char *text = t->known && t->n ? PyUnicode_AsUTF8AndSize(name, NULL) : "";
     if (!text) PyErr_Clear();
-    if (!text || strncmp(text, "_Z", 2) != 0) return 0;
-    PyObject *module = PyImport_ImportModule("cuda_unified._mangled");
-    PyObject *kinds = module ? PyObject_CallMethod(module, "kinds", "O", name) : NULL;
+    PyObject *module =
+        text && *text && (ptx || strncmp(text, "_Z", 2) == 0) ? PyImport_ImportModule("cuda_unified._declared") : NULL;
+    PyObject *kinds = module ? PyObject_CallMethod(module, "kinds", "OO", name, ptx ? ptx : Py_None) : NULL;
+    Py_XDECREF(ptx);
     Py_XDECREF(module);
-    if (!kinds) return -1;
-    if (PyBytes_Check(kinds)) use_kinds(t, PyBytes_AsString(kinds), (size_t)PyBytes_Size(kinds));
-    Py_DECREF(kinds);
-    return 0;
+    if (kinds && PyBytes_Check(kinds)) use_kinds(t, PyBytes_AsString(kinds), (size_t)PyBytes_Size(kinds));
+    Py_XDECREF(kinds);
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 parameter_table *ask_parameters(kernel_object *k, context_object *c) {
@@ -103,6 +103,7 @@ parameter_table *ask_parameters(kernel_object *k, context_object *c) {
         free(t); /* another thread was faster */
     else
         k->table = t;
+    Py_CLEAR(k->ptx);
     return k->table;
 }
 
@@ -124,13 +125,13 @@ PyObject *kernel_name(kernel_object *k) {
     return nobody_knows;
 }
 
-/* _make(handle, name, owner, is_function=False) */
+/* _make(handle, name, owner, is_function=False, ptx=None): `ptx` is the code that it is in, where it is PTX */
 static PyObject *make(PyObject *Py_UNUSED(class), PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"handle", "name", "owner", "is_function", NULL};
+    static char *names[] = {"handle", "name", "owner", "is_function", "ptx", NULL};
     unsigned long long handle;
-    PyObject *name, *owner;
+    PyObject *name, *owner, *ptx = Py_None;
     int is_function = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "KOO|p:_make", names, &handle, &name, &owner, &is_function))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "KOO|pO:_make", names, &handle, &name, &owner, &is_function, &ptx))
         return NULL;
     if (name != Py_None && !PyUnicode_Check(name))
         return PyErr_Format(PyExc_TypeError, "the name of a kernel is a str, not %R", (PyObject *)Py_TYPE(name));
@@ -143,6 +144,7 @@ static PyObject *make(PyObject *Py_UNUSED(class), PyObject *args, PyObject *kwar
     k->handle = (void *)(uintptr_t)handle;
     k->name = name == Py_None ? NULL : Py_NewRef(name);
     k->owner = owner == Py_None ? NULL : Py_NewRef(owner);
+    k->ptx = ptx == Py_None ? NULL : Py_NewRef(ptx);
     k->is_function = (char)is_function;
     return (PyObject *)k;
 }
@@ -153,6 +155,7 @@ static void kernel_dealloc(PyObject *self) {
     free(k->table);
     Py_XDECREF(k->name);
     Py_XDECREF(k->owner);
+    Py_XDECREF(k->ptx);
     delete_object(self);
 }
 

@@ -119,10 +119,10 @@ static packed_block *block_copy(const packed_block *from) {
 
 /* Memory of this layer, which may be closed while the launcher keeps the object. */
 static inline int can_close(PyObject *o) {
-    return is_buffer(o);
+    return is_buffer(o) || is_array(o);
 }
 static int is_usable(PyObject *o) {
-    return buffer_usable((buffer_object *)o);
+    return is_array(o) ? array_usable((array_object *)o) : buffer_usable((buffer_object *)o);
 }
 
 static void count_closable(launcher_object *l) {
@@ -394,6 +394,7 @@ static PyMethodDef functions[] = {
 };
 
 int launch_ready(PyObject *module) {
+    if (pack_ready()) return -1;
     Launcher_type = add_type(module, &spec, NULL);
     return Launcher_type ? PyModule_AddFunctions(module, functions) : -1;
 }

@@ -6,11 +6,12 @@ enum { MOST_PARAMETER_BYTES = 32764, MOST_ON_STACK = 32, BLOCK_ON_STACK = 512, M
 
 /* ---- kernels (kernel.c) ------------------------------------------------------------------------------------------------ */
 
-/* What is declared, where the name tells (C++): `kind` is one of these, else ANY.  The driver tells sizes alone.  BRAIN is
- * bfloat16; RECORD any other class, or an enumeration. */
+/* What is declared, where the name (C++) or PTX tells: `kind` is one of these, else ANY.  The driver tells sizes alone.  INTEGER is
+ * of either sign, or a pointer; BRAIN is bfloat16; RECORD any other class, or an enumeration. */
 enum kind {
     ANY = '?',
     POINTER = 'p',
+    INTEGER = 'n',
     SIGNED = 'i',
     UNSIGNED = 'u',
     FLOAT = 'f',
@@ -36,6 +37,7 @@ typedef struct {
     void *handle;   /* a CUkernel or a CUfunction */
     PyObject *name; /* NULL: nobody asked the driver yet */
     PyObject *owner;
+    PyObject *ptx;          /* the code, until the types of the parameters were read in it; or NULL */
     parameter_table *table; /* NULL: nobody asked the driver yet */
     char is_function;       /* a CUfunction: of one context */
     char closed;            /* what it belongs to was closed */
@@ -99,6 +101,7 @@ typedef struct {
 /* All arguments of a launch; 0, or -1 with an error and nothing to free.  After it: end_packed. */
 HIDDEN int pack(packed *p, kernel_object *k, stream_object *s, arguments a, Py_ssize_t n);
 HIDDEN int pack_one(place *p, PyObject *o);
+HIDDEN int pack_ready(void);
 static inline void end_packed(packed *p) {
     if (UNLIKELY(p->memory != NULL)) PyMem_Free(p->memory);
     if (UNLIKELY(p->kept != NULL)) Py_DECREF(p->kept);

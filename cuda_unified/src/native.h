@@ -167,6 +167,7 @@ typedef struct {
     PyObject_HEAD PyObject *weakrefs;
     CUmemoryPool handle;
     context_object *context;
+    PyObject *owner;     /* of a borrowed handle */
     unsigned char flags; /* enum accessible, of what it gives */
     char owned, closed;
 } pool_object;
@@ -365,6 +366,11 @@ HIDDEN int to_dimensions(PyObject *o, const char *what, int64_t *out); /* how ma
 HIDDEN PyObject *array_subscript(PyObject *self, PyObject *key);
 static inline int array_usable(array_object *a) {
     return !a->buffer || buffer_usable(a->buffer);
+}
+/* Whether others may be given it: a device's memory is the parent's alone after a fork. */
+static inline int array_shareable(array_object *a) {
+    if (UNLIKELY(in_child && a->context)) return raise_forked(), 0;
+    return array_usable(a);
 }
 static inline void array_ready_in(array_object *a, stream_object *s) { /* after work of the stream that writes it */
     if (a->stream == s) return;

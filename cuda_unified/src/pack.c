@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include "launch.h"
 
+#define INLINE inline __attribute__((always_inline)) /* two callers, and the one in the loop matters */
+
 int bad_argument(place *p, PyObject *class, const char *format, ...) {
     va_list values;
     va_start(values, format);
@@ -27,22 +29,97 @@ static COLD int wrong_count(kernel_object *k, uint32_t want, Py_ssize_t have) {
     return -1;
 }
 
+/* ---- ints, without a call ---------------------------------------------------------------------------------------------- */
+
+/* The limited API has no way to an int's value but functions that take longer than all the rest of packing.  The word behind an
+ * int's header says how many digits of 30 bits it has, and its sign; which words those are is found out from samples when
+ * the module is loaded.  Where they do not agree, no int has the words here, and all go the long way. */
+static uint64_t no_digits = UINT64_MAX, one_digit = UINT64_MAX, two_digits = UINT64_MAX;
+static uint64_t one_kept = UINT64_MAX; /* one digit, of a small int that the interpreter keeps: some mark those */
+
+static inline uint64_t word_of(PyObject *o) {
+    uint64_t word;
+    memcpy(&word, (const char *)o + sizeof(PyObject), sizeof word);
+    return word;
+}
+
+/* The value of an exact int from 0 to 2**60 - 1; 0: it is another one, or nobody knows. */
+static INLINE int quick_int(PyObject *o, uint64_t *out) {
+    const char *digits = (const char *)o + sizeof(PyObject) + sizeof(uint64_t);
+    const uint64_t word = word_of(o);
+    uint32_t low, high = 0;
+    if (word == no_digits) return *out = 0, 1;
+    if (word != one_digit && word != one_kept && word != two_digits) return 0;
+    memcpy(&low, digits, sizeof low);
+    if (word == two_digits) memcpy(&high, digits + sizeof low, sizeof high);
+    *out = low | (uint64_t)high << 30;
+    return 1;
+}
+
+static uint64_t word_of_value(long long value) {
+    PyObject *o = PyLong_FromLongLong(value);
+    const uint64_t word = o ? word_of(o) : UINT64_MAX;
+    Py_XDECREF(o);
+    return word;
+}
+
+int pack_ready(void) {
+    static const long long samples[] = {0,          1,       2,         255,       256,       1000000007,
+                                        0x3fffffff, 1 << 30, 1LL << 31, 1LL << 45, 1LL << 59, (1LL << 60) - 1};
+    if (sizeof(void *) != 8) return 0;
+    no_digits = word_of_value(0), one_kept = word_of_value(1);
+    one_digit = word_of_value(100000), two_digits = word_of_value(1LL << 30);
+    int agreed = no_digits != one_kept && no_digits != one_digit && no_digits != two_digits && one_kept != two_digits &&
+                 one_digit != two_digits;
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        PyObject *o = PyLong_FromLongLong(samples[i]);
+        uint64_t seen = UINT64_MAX;
+        if (!o) return -1;
+        agreed &= quick_int(o, &seen) && seen == (uint64_t)samples[i];
+        Py_DECREF(o);
+    }
+    for (int sign = 0; sign < 2; sign++) { /* what is not meant must not look like it */
+        const uint64_t other = word_of_value(sign ? -1 : INT64_MAX);
+        agreed &= other != no_digits && other != one_digit && other != one_kept && other != two_digits;
+    }
+    if (word_of_value(-100000) == one_digit || word_of_value(-(1LL << 30)) == two_digits) agreed = 0;
+    if (!agreed) no_digits = one_digit = one_kept = two_digits = UINT64_MAX;
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* ---- one argument ------------------------------------------------------------------------------------------------------ */
+
+/* An int that needs no second look. */
+static INLINE int pack_int(char *to, PyObject *o, const parameter *p) {
+    uint64_t quick;
+    int overflow;
+    if (UNLIKELY(p->kind == FLOAT || p->kind == BRAIN)) return 0;
+    if (LIKELY(quick_int(o, &quick))) {
+        if (p->size == 8) return memcpy(to, &quick, 8), 1;
+        if (p->size != 4 || quick > (p->kind == SIGNED ? INT32_MAX : UINT32_MAX)) return 0;
+        return memcpy(to, &(uint32_t){(uint32_t)quick}, 4), 1;
+    }
+    const long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
+    if (overflow || (v < 0 && p->kind != ANY && p->kind != INTEGER && p->kind != SIGNED)) return 0;
+    if (p->size == 8) return memcpy(to, &v, 8), 1;
+    if (p->size != 4 || v < INT32_MIN || v > (p->kind == SIGNED ? INT32_MAX : UINT32_MAX)) return 0;
+    return memcpy(to, &(uint32_t){(uint32_t)v}, 4), 1;
+}
+
+static inline int is_closed(const buffer_object *b) {
+    return b->closed || (b->root && b->root->closed);
+}
+
+/* Memory of the stream's context, for a parameter that a pointer can be. */
+static inline int is_plain(const parameter *p, const context_object *c, const context_object *of, unsigned flags) {
+    return p->size == 8 && of == c && (flags & BY_DEVICE) && p->kind != FLOAT;
+}
+
 /* 1 if it was one of the common values, 0 for pack_value to look closer. */
-static inline int pack_common(char *to, PyObject *o, const parameter *p, const context_object *c) {
+static INLINE int pack_common(char *to, PyObject *o, const parameter *p, const context_object *c) {
     PyTypeObject *type = Py_TYPE(o);
     if (type == &PyLong_Type) {
-        int overflow;
-        long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
-        if (UNLIKELY(overflow || (p->kind != ANY && p->kind != SIGNED && v < 0) || p->kind == FLOAT ||
-                     p->kind == BRAIN))
-            return 0;
-        if (p->size == 8) {
-            memcpy(to, &v, 8);
-        } else if (p->size == 4 && v >= INT32_MIN && v <= (p->kind == SIGNED ? INT32_MAX : UINT32_MAX)) {
-            memcpy(to, &(int32_t){(int32_t)v}, 4);
-        } else {
-            return 0;
-        }
+        return pack_int(to, o, p);
     } else if (type == &PyFloat_Type) {
         if (UNLIKELY(p->kind != ANY && p->kind != FLOAT)) return 0;
         double v = PyFloat_AsDouble(o);
@@ -53,11 +130,13 @@ static inline int pack_common(char *to, PyObject *o, const parameter *p, const c
         else
             return 0;
     } else if (type == Buffer_type) {
-        buffer_object *b = (buffer_object *)o;
-        if (UNLIKELY(p->size != 8 || b->context != c || !(b->flags & BY_DEVICE) || p->kind == FLOAT || b->closed ||
-                     (b->root && b->root->closed)))
-            return 0;
-        memcpy(to, &b->pointer, 8);
+        const buffer_object *m = (buffer_object *)o;
+        if (UNLIKELY(!is_plain(p, c, m->context, m->flags) || is_closed(m))) return 0;
+        memcpy(to, &m->pointer, 8);
+    } else if (type == Array_type) {
+        const array_object *m = (array_object *)o;
+        if (UNLIKELY(!is_plain(p, c, m->context, m->flags) || (m->buffer && is_closed(m->buffer)))) return 0;
+        memcpy(to, &m->pointer, 8);
     } else {
         return 0;
     }
@@ -68,6 +147,8 @@ int pack_one(place *p, PyObject *o) {
     const parameter as = {0, p->size, p->kind};
     return p->size && pack_common(p->to, o, &as, p->stream->context) ? 0 : pack_value(p, o);
 }
+
+/* ---- all of them --------------------------------------------------------------------------------------------------------- */
 
 /* A driver that does not tell the sizes: each value has the size of its own, and a place of its own. */
 static COLD int pack_unknown(packed *p, place *at, arguments a) {

@@ -28,6 +28,7 @@ static PyObject *allocate(PyObject *self, arguments a, Py_ssize_t n, PyObject *k
         if (pointer) D.cuMemFreeAsync(pointer, stream->handle);
         goto failed;
     }
+    PyObject_GC_UnTrack(b); /* neither pools nor streams lead back to it */
     b->how = size ? FREED_ASYNC : NOT_FREED;
     b->resource = Py_NewRef(self);
     b->stream = stream;
@@ -76,13 +77,14 @@ PyObject *device_allocate(PyObject *self, arguments a, Py_ssize_t n, PyObject *k
     return buffer;
 }
 
-/* wrap_pool(class, handle, context, flags, owned) */
+/* wrap_pool(class, handle, context, flags, owned, owner=None) */
 static PyObject *wrap_pool(PyObject *Py_UNUSED(module), PyObject *args) {
-    PyObject *class, *context;
+    PyObject *class, *context, *owner = Py_None;
     unsigned long long handle;
     unsigned char flags;
     int owned;
-    if (!PyArg_ParseTuple(args, "O!KO!bp", &PyType_Type, &class, &handle, Context_type, &context, &flags, &owned))
+    if (!PyArg_ParseTuple(args, "O!KO!bp|O", &PyType_Type, &class, &handle, Context_type, &context, &flags, &owned,
+                          &owner))
         return NULL;
     if (!PyType_IsSubtype((PyTypeObject *)class, Pool_type))
         return PyErr_Format(PyExc_TypeError, "%R is no class of pools", class);
@@ -91,6 +93,7 @@ static PyObject *wrap_pool(PyObject *Py_UNUSED(module), PyObject *args) {
     pool->handle = (CUmemoryPool)(uintptr_t)handle;
     pool->context = (context_object *)Py_NewRef(context);
     pool->flags = flags;
+    pool->owner = owner == Py_None ? NULL : Py_NewRef(owner);
     pool->owned = (char)owned;
     return (PyObject *)pool;
 }
@@ -129,6 +132,7 @@ static void pool_dealloc(PyObject *self) {
         if (status) warn_unraisable(status, "cuMemPoolDestroy", NULL);
     }
     Py_XDECREF((PyObject *)pool->context);
+    Py_XDECREF(pool->owner);
     delete_object(self);
 }
 

@@ -207,6 +207,39 @@ static int get_pair(PyObject *args, array_object **to, array_object **from, PyOb
     return same ? 0 : -1;
 }
 
+/* ---- before and after a call ----------------------------------------------------------------------------------------------- */
+
+/* Work of the stream begins when the array is ready, as far as is known.  A stream that is captured waits for nothing outside. */
+static int follow(stream_object *s, const array_object *a) {
+    CUstreamCaptureStatus state = CU_STREAM_CAPTURE_STATUS_NONE;
+    CUresult status;
+    stream_object *from = a->stream;
+    if (!from || from == s || from->closed || (from->handle == s->handle && from->context == s->context)) return 0;
+    if (CALL(s->context, is_default_stream(s->handle), status, D.cuStreamIsCapturing(s->handle, &state))) return -1;
+    return !status && state != CU_STREAM_CAPTURE_STATUS_NONE ? 0 : stream_follows(s->handle, from);
+}
+
+static int end_of(array_object *a, memory_end *e) {
+    e->pointer = a->pointer;
+    e->buffer = (buffer_object *)Py_XNewRef((PyObject *)a->buffer);
+    if (e->buffer) return 0;
+    e->buffer = buffer_new(a->pointer, a->size * a->dtype->itemsize, a->context, a->flags);
+    if (!e->buffer) return -1;
+    e->buffer->owner = Py_NewRef((PyObject *)a);
+    return 0;
+}
+
+/* Keeps the memory of both until what the stream has now is done. */
+static int keep(stream_object *s, array_object *to, array_object *from) {
+    memory_end ends[2];
+    memset(ends, 0, sizeof ends);
+    if (!end_of(to, &ends[0]) && (!from || !end_of(from, &ends[1]))) return keep_until_done(s, ends);
+    CUresult status; /* no memory to say what is kept: then nothing may go on */
+    CALL_QUIETLY(s->context, status, D.cuStreamSynchronize(s->handle));
+    (void)status;
+    return release_ends(ends), -1;
+}
+
 static int is_stream_argument(PyObject *o) {
     if (o && is_stream(o)) return stream_usable((stream_object *)o);
     PyErr_SetString(PyExc_TypeError, "a Stream is wanted");
@@ -229,8 +262,10 @@ static PyObject *copy_strided(PyObject *Py_UNUSED(module), PyObject *args) {
     }
     if (!is_stream_argument(stream)) return NULL;
     stream_object *s = (stream_object *)stream;
+    keep_poll();
+    if (follow(s, to) || follow(s, from)) return NULL;
     if (CALL(s->context, is_default_stream(s->handle), status, run(&p, &b, 0, s->handle))) return NULL;
-    if (!status) Py_RETURN_NONE;
+    if (!status) return keep(s, to, from) ? NULL : Py_NewRef(Py_None);
     return fail(status,
                 b.planes > 1 ? "cuMemcpy3DAsync"
                 : b.rows > 1 ? "cuMemcpy2DAsync"
@@ -332,8 +367,10 @@ static PyObject *fill_strided(PyObject *Py_UNUSED(module), PyObject *args) {
     }
     if (!is_stream_argument(stream)) return NULL;
     stream_object *s = (stream_object *)stream;
-    if (CALL(s->context, is_default_stream(s->handle), status, set_all(&p, &b, &f, 0, s->handle))) return NULL;
-    if (!status) Py_RETURN_NONE;
+    keep_poll();
+    if (follow(s, a) || CALL(s->context, is_default_stream(s->handle), status, set_all(&p, &b, &f, 0, s->handle)))
+        return NULL;
+    if (!status) return keep(s, a, NULL) ? NULL : Py_NewRef(Py_None);
     return fail(status,
                 f.word == 4   ? "cuMemsetD2D32Async"
                 : f.word == 2 ? "cuMemsetD2D16Async"

@@ -13,6 +13,7 @@ static int put_float(place *p, PyObject *o);
 static const char *kind_text(char kind) {
     switch (kind) {
     case POINTER: return "a pointer";
+    case INTEGER: return "an integer";
     case SIGNED: return "a signed integer";
     case UNSIGNED: return "an unsigned integer";
     case FLOAT:
@@ -54,13 +55,13 @@ static int put_bytes(place *p, PyObject *o, const void *from, size_t size) {
 }
 
 static int put_pointer(place *p, PyObject *o, uint64_t pointer) {
-    if (UNLIKELY((p->size && p->size != 8) || !is_one_of(p->kind, "pius"))) return unexpected(p, o, 8);
+    if (UNLIKELY((p->size && p->size != 8) || !is_one_of(p->kind, "pnius"))) return unexpected(p, o, 8);
     return put_bytes(p, o, &pointer, 8);
 }
 
 static COLD int out_of_range(place *p, PyObject *o) {
     const int bits = 8 * (int)p->size;
-    const long long least = is_one_of(p->kind, "is") ? INT64_MIN >> (64 - bits) : 0;
+    const long long least = is_one_of(p->kind, "nis") ? INT64_MIN >> (64 - bits) : 0;
     const unsigned long long most = UINT64_MAX >> (64 - bits + (p->kind == SIGNED));
     PyObject *text = PyObject_Str(o); /* fails for thousands of digits */
     if (!text) PyErr_Clear();
@@ -76,7 +77,7 @@ static int put_int(place *p, PyObject *o) {
     if (!p->size) return size_unknown(p, o);
     if (p->kind == FLOAT || p->kind == BRAIN) return put_float(p, o);
     if (p->size != 1 && p->size != 2 && p->size != 4 && p->size != 8) return unexpected(p, o, 0);
-    const int bits = 8 * (int)p->size, negatives = is_one_of(p->kind, "is");
+    const int bits = 8 * (int)p->size, negatives = is_one_of(p->kind, "nis");
     int overflow;
     long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
     uint64_t word = (uint64_t)v;
@@ -197,6 +198,10 @@ static int put_buffer(place *p, buffer_object *b) {
     return buffer_usable(b) ? put_memory(p, (PyObject *)b, b->pointer, b->size, b->context, b->flags) : -1;
 }
 
+static int put_array(place *p, array_object *a) {
+    return array_usable(a) ? put_memory(p, (PyObject *)a, a->pointer, a->size, a->context, a->flags) : -1;
+}
+
 /* ---- objects of other classes ------------------------------------------------------------------------------------------ */
 
 /* What _arguments.classify answers; in its order. */
@@ -271,6 +276,7 @@ static int put_view(place *p, PyObject *o) {
 static int kinds_agree(char declared, char given) {
     if (declared == ANY || given == ANY || declared == given || declared == RECORD) return 1;
     const int is_integer = given == SIGNED || given == UNSIGNED;
+    if (declared == INTEGER) return is_integer || given == BOOL;
     return is_integer && (declared == SIGNED || declared == UNSIGNED || declared == POINTER);
 }
 
@@ -319,6 +325,7 @@ int pack_value(place *p, PyObject *o) {
     if (type == &PyFloat_Type) return put_float(p, o);
     if (o == Py_None) return put_pointer(p, o, 0);
     if (type == Buffer_type) return put_buffer(p, (buffer_object *)o);
+    if (type == Array_type) return put_array(p, (array_object *)o);
     known_type *found = &known_types[(uintptr_t)type / 64 % KNOWN_TYPES];
     if (UNLIKELY(found->type != type) && !(found = classify(o, found))) return -1;
     switch ((enum how)found->how) {

@@ -23,6 +23,7 @@ MODULES = ("driver", "runtime", "nvrtc")
 FORBIDDEN = {
     "generator": {"cubind", "cuda_unified", "numpy", "tests"},
     "bindings": {"generator", "cuda_unified", "numpy", "clang", "Cython", "tests", "ctypes"},
+    "cuda_unified": {"generator", "tests", "ctypes", "Cython", "clang"},
     "examples": {"generator", "tests"},
 }
 
@@ -46,6 +47,16 @@ def test_layers(layer: str) -> None:
     assert files
     wrong = {str(p.relative_to(ROOT)): bad for p in files if (bad := set(imported(p)) & FORBIDDEN[layer])}
     assert wrong == {}
+
+
+def test_the_unified_layer_uses_public_names_of_the_bindings_only() -> None:
+    for path in sources("cuda_unified", ".py"):
+        found = re.findall(r"(?:from|import)\s+cubind\.?(_\w+)|from cubind import .*\b(_\w+)", path.read_text())
+        assert found == [], path.name
+
+
+def test_importing_the_unified_layer_imports_nothing() -> None:
+    assert added("cuda_unified") == {"cuda_unified"}
 
 
 def test_one_file_touches_clang() -> None:
@@ -82,7 +93,7 @@ def added(*names: str) -> set[str]:
     """The modules that an import adds to those of a bare interpreter."""
     script = f"""
 import sys
-sys.path.insert(0, {str(ROOT / "bindings")!r})
+sys.path[:0] = {[str(ROOT / "bindings"), str(ROOT)]!r}
 before = set(sys.modules)
 import {", ".join(names)}
 print(*sorted(set(sys.modules) - before))
@@ -114,7 +125,7 @@ def test_the_c_level_imports_the_core_only(name: str) -> None:
 
 def hand_written() -> list[Path]:
     suffixes = (".py", ".c", ".h", ".pyx", ".pxd", ".toml")
-    folders = ("generator", "bindings", "tests", "tools", "examples", "benchmarks")
+    folders = ("generator", "bindings", "cuda_unified", "tests", "tools", "examples", "benchmarks")
     files = [p for folder in folders for p in sources(folder, *suffixes)]
     return [p for p in files if p.parts[-2] != "policy" and STAMP not in p.read_text()[:300]]
 
@@ -144,3 +155,14 @@ def test_committed_files_name_no_machine() -> None:
         text = path.read_text()
         for word in ("/work/" + "main", "/work/" + "shared", "/tmp/" + "w/", "/root/" + "."):
             assert word not in text, f"{path.relative_to(ROOT)}: {word}"
+
+
+def test_the_names_of_the_unified_layer_are_typed() -> None:
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", ROOT / "tools" / "names.py", "--check"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout

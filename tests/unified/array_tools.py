@@ -1,8 +1,9 @@
-"""What the tests of arrays share: a stream that is held, DLPack's structs as ctypes sees them, programs of their own."""
+"""What the tests of arrays share: arrays of any strides, a stream that is held, memory of each kind, programs of their own."""
 
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import subprocess
 import sys
@@ -10,11 +11,12 @@ import time
 from contextlib import contextmanager
 from functools import cache
 
-from cubind import driver
+import numpy as np
 
 import cuda_unified as cu
+from cubind import driver
 
-# ---- a stream that does not go on until it is told to --------------------------------------------------------------------
+# ---- a stream that does not go on until it is told to --------------------------------------------------------------
 
 PTX = r"""
 .version 7.0
@@ -68,7 +70,7 @@ def waits_for(later, earlier, act):
         return not event.done
 
 
-# ---- memory of every kind -----------------------------------------------------------------------------------------------------
+# ---- memory of every kind ------------------------------------------------------------------------------------------
 
 
 class Pinned:
@@ -89,122 +91,56 @@ class Pinned:
             driver.cuMemFree(pointer) if self.flags == 7 else driver.cuMemFreeHost(pointer)
 
 
-# ---- DLPack ----------------------------------------------------------------------------------------------------------------------
+def array_in(kind, device):
+    """The numbers 0 to 11 in memory of the host, of a device, page-locked or managed."""
+    there = np.arange(12, dtype="f4").reshape(3, 4)
+    if kind == "host":
+        return cu.as_array(there)
+    return cu.from_host(there, device, resource=None if kind == "device" else Pinned(device, kind == "managed"))
 
 
-class Tensor(ctypes.Structure):
-    _fields_ = [
-        ("data", ctypes.c_void_p),
-        ("device_type", ctypes.c_int32),
-        ("device_id", ctypes.c_int32),
-        ("ndim", ctypes.c_int32),
-        ("code", ctypes.c_uint8),
-        ("bits", ctypes.c_uint8),
-        ("lanes", ctypes.c_uint16),
-        ("shape", ctypes.POINTER(ctypes.c_int64)),
-        ("strides", ctypes.POINTER(ctypes.c_int64)),
-        ("byte_offset", ctypes.c_uint64),
-    ]
+def kind_of(array):
+    return {1: "device", 2: "host", 7: "managed", 11: "pinned"}[array._flags]
 
 
-class Legacy(ctypes.Structure):
-    _fields_ = [("tensor", Tensor), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p)]
+# ---- arrays of NumPy's of any strides ------------------------------------------------------------------------------
 
 
-class Versioned(ctypes.Structure):
-    _fields_ = [
-        ("major", ctypes.c_uint32),
-        ("minor", ctypes.c_uint32),
-        ("context", ctypes.c_void_p),
-        ("deleter", ctypes.c_void_p),
-        ("flags", ctypes.c_uint64),
-        ("tensor", Tensor),
-    ]
+def numbers(shape, dtype="i4"):
+    return np.arange(1, math.prod(shape) + 1).astype(dtype).reshape(shape)
 
 
-DELETER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-api = ctypes.pythonapi
-api.PyCapsule_New.restype = ctypes.py_object
-api.PyCapsule_New.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-api.PyCapsule_GetName.restype = ctypes.c_char_p
-api.PyCapsule_GetName.argtypes = [ctypes.py_object]
-api.PyCapsule_SetName.argtypes = [ctypes.py_object, ctypes.c_char_p]
-USED = {False: b"used_dltensor", True: b"used_dltensor_versioned"}
-_names = [ctypes.create_string_buffer(b) for b in USED.values()]  # a capsule does not copy its name
+def strided(rng, shape, dtype="i4"):
+    """A NumPy array of this shape with gaps, reversed and permuted dimensions."""
+    order = rng.sample(range(len(shape)), len(shape))
+    steps = [rng.choice([1, 1, 2, 3, -1, -2]) for _ in shape]
+    whole = numbers([max(n * abs(s), 1) for n, s in zip(shape, steps, strict=True)], dtype)
+    part = whole[(*(slice(None, None, s) for s in steps), ...)][(*(slice(0, n) for n in shape), ...)]
+    inverse = [order.index(i) for i in range(len(shape))]
+    return np.array(part.transpose(order), order="C").transpose(inverse) if rng.random() < 0.5 else part
 
 
-def name_of(capsule):
-    return api.PyCapsule_GetName(capsule).decode()
+def random_shape(rng, most=5):
+    return tuple(rng.choice([0, 1, 1, 2, 3, 4, 5]) if rng.random() < 0.9 else 7 for _ in range(rng.randint(0, most)))
 
 
-def look(capsule):
-    """The struct that a capsule holds."""
-    name = api.PyCapsule_GetName(capsule)
-    kind = Versioned if b"versioned" in name else Legacy
-    struct = kind.from_address(api.PyCapsule_GetPointer(capsule, name))
-    struct.keeps = capsule
-    return struct
+def on_device(array, device):
+    """The same elements with the same strides on a device."""
+    low, high = np.lib.array_utils.byte_bounds(array) if array.size else (0, 0)
+    if not array.size:
+        return cu.empty(array.shape, array.dtype, device=device)
+    start = array.__array_interface__["data"][0] - low
+    raw = np.lib.stride_tricks.as_strided(array, (1,), (1,)).view("u1")[:0]
+    raw = np.frombuffer((memory_at(low, high - low)), "u1")
+    whole = cu.from_host(raw, device)
+    return cu.Array.over(whole.buffer, array.shape, array.dtype, strides=array.strides, offset=start)
 
 
-class Producer:
-    """A tensor of its own making, with everything in it that a test wants: counts how often its deleter is called."""
-
-    def __init__(self, data=0, shape=(), strides=None, *, dtype=(2, 32, 1), device=(1, 0), versioned=True, version=(1, 0),
-                 flags=0, offset=0, owner=None, deleter=True, claims=None):  # fmt: skip
-        self.deleted, self.asked = 0, []
-        self.owner, self.device = owner, claims or device
-        self.shape = (ctypes.c_int64 * max(len(shape), 1))(*shape)
-        self.strides = None if strides is None else (ctypes.c_int64 * max(len(strides), 1))(*strides)
-        tensor = Tensor(data, *device, len(shape), *dtype, self.shape, self.strides, offset)
-        self.callback = DELETER(self._delete)
-        call = ctypes.cast(self.callback, ctypes.c_void_p) if deleter else None
-        self.struct = Versioned(*version, None, call, flags, tensor) if versioned else Legacy(tensor, None, call)
-        self.name = b"dltensor_versioned" if versioned else b"dltensor"
-
-    def _delete(self, _):
-        self.deleted += 1
-
-    def __dlpack_device__(self):
-        return self.device
-
-    def __dlpack__(self, **keywords):
-        self.asked.append(keywords)
-        self.capsule = api.PyCapsule_New(ctypes.addressof(self.struct), self.name, None)
-        return self.capsule
+def memory_at(address, size):
+    return (ctypes.c_ubyte * size).from_address(address)
 
 
-# ---- DLPack's table of C functions ---------------------------------------------------------------------------------------------
-
-SET_ERROR = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p)
-OUT = ctypes.POINTER(ctypes.c_void_p)
-ALLOCATOR = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Tensor), OUT, ctypes.c_void_p, SET_ERROR)  # without the GIL
-FROM_OBJECT = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, OUT)
-TO_OBJECT = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.py_object))
-TENSOR_OF = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.POINTER(Tensor))
-WORK_STREAM = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_int32, ctypes.c_int32, OUT)
-
-
-class Exchange(ctypes.Structure):
-    _fields_ = [
-        ("major", ctypes.c_uint32),
-        ("minor", ctypes.c_uint32),
-        ("older", ctypes.c_void_p),
-        ("allocator", ALLOCATOR),
-        ("from_object", FROM_OBJECT),
-        ("to_object", TO_OBJECT),
-        ("tensor_of", TENSOR_OF),
-        ("work_stream", WORK_STREAM),
-    ]
-
-
-def exchange_of(kind):
-    """The table of a type."""
-    return Exchange.from_address(api.PyCapsule_GetPointer(kind.__dlpack_c_exchange_api__, b"dlpack_exchange_api"))
-
-
-# ---- programs ---------------------------------------------------------------------------------------------------------------------
+# ---- programs ------------------------------------------------------------------------------------------------------
 
 
 def run(program, **environment):

@@ -1,7 +1,6 @@
-"""Arrays against NumPy's: views, copies of any strides, new arrays, numbers, and what is refused."""
+"""Arrays against NumPy's: views, new arrays, numbers, and what is refused."""
 
 import gc
-import math
 import pickle
 import random
 import weakref
@@ -10,48 +9,12 @@ import numpy as np
 import pytest
 
 import cuda_unified as cu
-from tests.unified.array_tools import Pinned, held, waits_for
+from tests.unified.array_tools import Pinned, numbers, random_shape, strided, waits_for
 
 TYPES = ["uint8", "int16", "float32", "complex64", "complex128", "record3", "record12"]
 
 
-def numbers(shape, dtype="i4"):
-    return np.arange(1, math.prod(shape) + 1).astype(dtype).reshape(shape)
-
-
-def strided(rng, shape, dtype="i4"):
-    """A NumPy array of this shape with gaps, reversed and permuted dimensions."""
-    order = rng.sample(range(len(shape)), len(shape))
-    steps = [rng.choice([1, 1, 2, 3, -1, -2]) for _ in shape]
-    whole = numbers([max(n * abs(s), 1) for n, s in zip(shape, steps, strict=True)], dtype)
-    part = whole[(*(slice(None, None, s) for s in steps), ...)][(*(slice(0, n) for n in shape), ...)]
-    inverse = [order.index(i) for i in range(len(shape))]
-    return np.array(part.transpose(order), order="C").transpose(inverse) if rng.random() < 0.5 else part
-
-
-def random_shape(rng, most=5):
-    return tuple(rng.choice([0, 1, 1, 2, 3, 4, 5]) if rng.random() < 0.9 else 7 for _ in range(rng.randint(0, most)))
-
-
-def on_device(array, device):
-    """The same elements with the same strides on a device."""
-    low, high = np.lib.array_utils.byte_bounds(array) if array.size else (0, 0)
-    if not array.size:
-        return cu.empty(array.shape, array.dtype, device=device)
-    start = array.__array_interface__["data"][0] - low
-    raw = np.lib.stride_tricks.as_strided(array, (1,), (1,)).view("u1")[:0]
-    raw = np.frombuffer((memoryview_at(low, high - low)), "u1")
-    whole = cu.from_host(raw, device)
-    return cu.Array.over(whole.buffer, array.shape, array.dtype, strides=array.strides, offset=start)
-
-
-def memoryview_at(address, size):
-    import ctypes
-
-    return (ctypes.c_ubyte * size).from_address(address)
-
-
-# ---- views -----------------------------------------------------------------------------------------------------------------
+# ---- views ---------------------------------------------------------------------------------------------------------
 
 
 def test_what_it_says_about_itself(device):
@@ -73,8 +36,8 @@ def random_key(rng, shape):
         if kind < 0.25 and n:
             key.append(rng.randrange(-n, n))
         else:
-            bound = lambda n=n: rng.choice([None, rng.randint(-n - 2, n + 2)])  # noqa: E731
-            key.append(slice(bound(), bound(), rng.choice([None, 1, 2, -1, -2, 5])))
+            start, stop = (rng.choice([None, rng.randint(-n - 2, n + 2)]) for _ in "ab")
+            key.append(slice(start, stop, rng.choice([None, 1, 2, -1, -2, 5])))
     if rng.random() < 0.3:
         key.insert(rng.randint(0, len(key)), Ellipsis)
     while rng.random() < 0.3:
@@ -107,10 +70,23 @@ def test_indexing_is_numpys():
 
 @pytest.mark.parametrize(
     ("key", "error"),
-    [(5, IndexError), (-6, IndexError), ((0, 0, 0), IndexError), ((..., ...), IndexError), (1.5, TypeError), ("a", TypeError),
-     ([0, 1], TypeError), (True, TypeError), (np.array([0]), TypeError), (slice(0, 1, 0), ValueError), (2**70, IndexError),
-     ((None,) * 70, IndexError), ((None,) * 300, IndexError), (slice("a"), TypeError)],
-)  # fmt: skip
+    [
+        (5, IndexError),
+        (-6, IndexError),
+        ((0, 0, 0), IndexError),
+        ((..., ...), IndexError),
+        (1.5, TypeError),
+        ("a", TypeError),
+        ([0, 1], TypeError),
+        (True, TypeError),
+        (np.array([0]), TypeError),
+        (slice(0, 1, 0), ValueError),
+        (2**70, IndexError),
+        ((None,) * 70, IndexError),
+        ((None,) * 300, IndexError),
+        (slice("a"), TypeError),
+    ],
+)
 def test_what_is_no_index(key, error):
     with pytest.raises(error):
         cu.as_array(numbers((5, 3)))[key]
@@ -190,18 +166,26 @@ def test_arrays_over_a_buffer(device):
     assert cu.Array.over(buffer).shape == (64,) and cu.Array.over(buffer, dtype="float32", offset=8).shape == (14,)
     assert cu.Array.over(buffer, 4, "int32", strides=(-4,), offset=12).pointer == buffer.pointer + 12
     reach = [
-        dict(shape=17, dtype="int32"), dict(shape=16, dtype="int32", offset=1), dict(shape=4, dtype="int32", strides=(-4,), offset=11),
-        dict(shape=(2, 2), dtype="int32", strides=(60, 4)), dict(shape=1, offset=64), dict(shape=1, offset=2**63),
-        dict(shape=(2, 2), strides=(2**62, 2**62)),
-    ]  # fmt: skip
+        {"shape": 17, "dtype": "int32"},
+        {"shape": 16, "dtype": "int32", "offset": 1},
+        {"shape": 4, "dtype": "int32", "strides": (-4,), "offset": 11},
+        {"shape": (2, 2), "dtype": "int32", "strides": (60, 4)},
+        {"shape": 1, "offset": 64},
+        {"shape": 1, "offset": 2**63},
+        {"shape": (2, 2), "strides": (2**62, 2**62)},
+    ]
     for wrong in reach:
         with pytest.raises(ValueError, match="beyond its memory"):
             cu.Array.over(buffer, **wrong)
     for wrong, error in [
-        (dict(shape=-1), ValueError), (dict(shape=(2**40, 2**40)), BufferError), (dict(shape=2.5), TypeError),
-        (dict(shape=(1,) * 65), ValueError), (dict(shape=4, strides=(1, 1)), ValueError), (dict(shape="ab"), TypeError),
-        (dict(offset=-1), ValueError),
-    ]:  # fmt: skip
+        ({"shape": -1}, ValueError),
+        ({"shape": (2**40, 2**40)}, BufferError),
+        ({"shape": 2.5}, TypeError),
+        ({"shape": (1,) * 65}, ValueError),
+        ({"shape": 4, "strides": (1, 1)}, ValueError),
+        ({"shape": "ab"}, TypeError),
+        ({"offset": -1}, ValueError),
+    ]:
         with pytest.raises(error):
             cu.Array.over(buffer, **wrong)
     with pytest.raises(TypeError):
@@ -214,8 +198,20 @@ def test_a_closed_buffer_closes_its_arrays(device):
     a = cu.zeros((4, 4), device=device)
     part, buffer = a[1:, ::2], a.buffer
     buffer.close()
-    for use in (lambda: a.pointer, lambda: part.pointer, a.__dlpack__, lambda: part[0], part.to_host, a.contiguous, lambda: a.fill(1),
-                lambda: a.__cuda_array_interface__, lambda: cu.as_array(a), a.__dlpack_device__, lambda: a.T, lambda: a.view("u1")):  # fmt: skip
+    for use in (
+        lambda: a.pointer,
+        lambda: part.pointer,
+        a.__dlpack__,
+        lambda: part[0],
+        part.to_host,
+        a.contiguous,
+        lambda: a.fill(1),
+        lambda: a.__cuda_array_interface__,
+        lambda: cu.as_array(a),
+        a.__dlpack_device__,
+        lambda: a.T,
+        lambda: a.view("u1"),
+    ):
         with pytest.raises(cu.ClosedError):
             use() if use != a.contiguous else a.copy()
     assert "closed" in repr(a)
@@ -234,128 +230,7 @@ def test_memory_lives_as_long_as_any_view(device):
     assert gone() is None
 
 
-# ---- copies ------------------------------------------------------------------------------------------------------------------
-
-
-def test_copies_of_any_strides_on_a_device(device):
-    rng = random.Random(3)
-    for turn in range(150):
-        shape = random_shape(rng, 4)
-        dtype = rng.choice(["u1", "i2", "i4", "c16"])
-        src, dst = strided(rng, shape, dtype), strided(rng, shape, dtype)
-        ours, target = on_device(src, device), on_device(dst, device)
-        assert np.array_equal(ours.to_host(), src), turn
-        target.copy_from(ours)
-        dst[...] = src
-        assert np.array_equal(target.to_host(), src), turn
-        if dst.size:  # and nothing between its elements
-            low, high = cu._native.array_extent(target)
-            span = cu._native.array_like(target, (high - low,), (1,), "uint8", low, True)
-            base = np.lib.array_utils.byte_bounds(dst)[0]
-            assert span.to_host().tobytes() == bytes(memoryview_at(base, high - low)), turn
-
-
-def test_copies_between_host_and_device(device):
-    rng = random.Random(4)
-    for _ in range(60):
-        src = strided(rng, random_shape(rng, 4))
-        ours = on_device(strided(rng, src.shape), device)
-        assert ours.copy_from(src) is ours  # from memory with gaps to memory with gaps
-        out = strided(rng, src.shape)
-        assert ours.to_host(out=out) is out
-        assert np.array_equal(out, src)
-        dst = strided(rng, src.shape)
-        assert ours.copy_to(dst) is dst and np.array_equal(dst, src)
-
-
-def test_copies_on_the_host():
-    rng = random.Random(5)
-    for _ in range(200):
-        src, dst = strided(rng, random_shape(rng)), None
-        dst = strided(rng, src.shape)
-        cu.as_array(dst).copy_from(src)
-        assert np.array_equal(src, dst)
-        assert np.array_equal(np.asarray(cu.as_array(src).contiguous()), src)
-
-
-@pytest.mark.parametrize("where", ["host", "device"])
-def test_overlapping_copies(device, where):
-    there = numbers((20,))
-    ours = cu.from_host(there, device) if where == "device" else cu.as_array(there.copy())
-    ours[2:].copy_from(ours[:-2])
-    there[2:] = there[:-2].copy()
-    assert ours.to_host().tolist() == there.tolist()
-    ours.copy_from(ours[::-1])
-    assert ours.to_host().tolist() == there[::-1].tolist()
-
-
-def test_a_transposed_matrix_is_one_call_a_column(device):
-    a = cu.empty((50, 30), device=device)
-    calls = cu._native.copy_calls
-    assert calls(cu.empty((50, 30), device=device), a) == 1
-    assert calls(cu.empty((30, 50), device=device), a.T) == 30
-    assert calls(cu.empty((50, 10), device=device), a[:, ::3]) == 1  # rows of one element with a pitch
-    assert calls(cu.empty((4, 5, 6), device=device), cu.empty((4, 10, 12), device=device)[:, ::2, :6]) == 1  # a box
-    assert calls(cu.empty((0, 5), device=device), cu.empty((0, 5), device=device)) == 0
-
-
-def test_copies_that_are_refused(device):
-    a = cu.zeros((2, 3), device=device)
-    with pytest.raises(ValueError, match="shape"):
-        a.copy_from(np.zeros((3, 2), "f4"))
-    with pytest.raises(TypeError, match="float64"):
-        a.copy_from(np.zeros((2, 3)))
-    with pytest.raises(ValueError, match="read-only"):
-        cu.as_array(a, readonly=True).copy_from(a)
-    with pytest.raises(ValueError, match="read-only"):
-        cu.as_array(a, readonly=True).fill(0)
-    with pytest.raises((ValueError, BufferError), match="read-only"):
-        a.copy_to(bytes(24))
-    with pytest.raises(ValueError, match="one place"):
-        cu.Array.over(a.buffer, (2, 3), "float32", strides=(0, 4)).copy_from(np.zeros((2, 3), "f4"))
-    with pytest.raises(TypeError):
-        a.copy_from([[1, 2, 3]] * 2)
-    with pytest.raises(TypeError, match="CUStream|Stream"):
-        a.copy_from(np.zeros((2, 3), "f4"), stream="s")
-
-
-def test_a_source_may_repeat_its_elements(device):
-    row = cu.from_host(np.arange(3, dtype="f4"), device)
-    wide = cu.Array.over(row.buffer, (4, 3), "float32", strides=(0, 4))
-    assert wide.to_host().tolist() == [[0, 1, 2]] * 4
-    assert wide.contiguous().to_host().tolist() == [[0, 1, 2]] * 4
-
-
-def test_copies_are_in_the_order_of_their_stream(device):
-    with device.stream() as stream:
-        a = cu.zeros(8, "int32")
-        b = cu.from_host(np.arange(8, dtype="i4"))
-        stream.sync()
-        with held(stream):
-            a.copy_from(b)
-            assert a.stream is stream
-            assert not stream.done
-        assert a.to_host().tolist() == list(range(8))
-
-
-def test_memory_is_kept_until_a_copy_is_done(device):
-    resource, stream = Pinned(device), device.stream()
-    a = cu.empty(1000, "int32", resource=resource)
-    np.asarray(a)[:] = 7
-    b = cu.empty(1000, "int32", device=device, stream=stream)
-    stream.sync()
-    with held(stream):
-        b.copy_from(a, stream=stream)
-        del a
-        gc.collect()
-        assert resource.freed == 0
-    assert b.to_host(stream=stream).tolist() == [7] * 1000
-    b.copy_from(cu.full(1000, 8, "int32", device=device), stream=stream)  # the next copy lets go
-    stream.sync()
-    assert resource.freed == 1
-
-
-# ---- new arrays ---------------------------------------------------------------------------------------------------------------
+# ---- new arrays ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -370,21 +245,6 @@ def test_full_of_any_type(device, dtype, shape, where):
     z = cu.zeros_like(a)
     assert z.shape == shape and z.dtype == kind and z.device == a.device
     assert z.to_host().tobytes() == bytes(expected.nbytes)
-
-
-def test_fill_of_any_strides(device):
-    rng = random.Random(6)
-    for _ in range(60):
-        there = strided(rng, random_shape(rng, 4), rng.choice(["u1", "i2", "c8", "c16", "f8"]))
-        ours = on_device(there, device)
-        ours.fill(-3 if there.dtype.kind != "u" else 3)
-        assert (ours.to_host() == (-3 if there.dtype.kind != "u" else 3)).all()
-        low = np.lib.array_utils.byte_bounds(there)[0] if there.size else 0
-        if there.size:
-            there[...] = -3 if there.dtype.kind != "u" else 3
-            a, b = cu._native.array_extent(ours)
-            span = cu._native.array_like(ours, (b - a,), (1,), "uint8", a, True).to_host().tobytes()
-            assert span == bytes(memoryview_at(low, b - a))
 
 
 def test_full_infers_its_type(device):
@@ -435,7 +295,7 @@ def test_bad_devices(device):
         cu.empty(3, "float33")
 
 
-# ---- one element, other devices ------------------------------------------------------------------------------------------------
+# ---- one element, other devices ------------------------------------------------------------------------------------
 
 
 def test_item(device):

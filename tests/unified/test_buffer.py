@@ -24,7 +24,7 @@ def stream(device):
 def test_facts_of_a_devices_buffer(device, stream):
     buffer = device.allocate(1000, stream)
     assert (buffer.size, len(buffer)) == (1000, 1000)
-    assert buffer.pointer > 0
+    assert buffer.handle == buffer.pointer > 0
     assert buffer.device is device
     assert buffer.resource == device.pool
     assert buffer.owner is None

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -120,6 +121,68 @@ def test_dropped_in_a_cycle(device, stream):
     gc.collect()
     stream.sync()
     assert used(device) == before
+
+
+def test_a_buffer_that_belongs_to_its_owner(device):
+    class Owner:
+        def __init__(self):
+            self.array = np.zeros(8, "u1")
+            self.buffer = cu.Buffer.from_handle(self.array.ctypes.data, 8, owner=self, kind="host")
+
+    alive = weakref.ref(Owner())
+    gc.collect()
+    assert alive() is None
+
+
+class Hoards(cu.MemoryResource):
+    """Keeps all that it ever gave."""
+
+    freed = 0
+
+    def __init__(self, device):
+        self.upstream, self.given, self.taken = cu.SyncResource(device), [], {}
+
+    def allocate(self, size, stream=None):
+        inner = self.upstream.allocate(size)
+        self.taken[inner.pointer] = inner
+        self.given.append(self.buffer(inner.pointer, size, device=inner.device))
+        return self.given[-1]
+
+    def deallocate(self, pointer, size, *, stream):
+        self.taken.pop(pointer).close()
+        Hoards.freed += 1
+
+
+def test_buffers_that_belong_to_their_resource(device):
+    gc.collect()
+    Hoards.freed = 0
+    hoards = Hoards(device)
+    alive = weakref.ref(hoards)
+    for _ in range(3):
+        hoards.allocate(1 << 20)
+    del hoards
+    gc.collect()
+    assert alive() is None and Hoards.freed == 3
+
+
+def test_views_in_a_cycle_end_before_the_memory(device):
+    seen = []
+
+    class Holder:
+        def __init__(self):
+            self.me = self
+            self.array = cu.zeros_pinned(1000, "u1", device=device)
+            self.buffer = cu.PinnedResource(device).allocate(8)
+            self.view = memoryview(self.buffer)
+
+        def __del__(self):
+            self.array[:] = 5
+            self.view[:] = b"x" * 8
+            seen.append((int(self.array[999]), bytes(self.view)))
+
+    Holder()
+    gc.collect()
+    assert seen == [(5, b"x" * 8)]
 
 
 def test_after_its_own_context_was_closed(device):

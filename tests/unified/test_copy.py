@@ -117,6 +117,34 @@ def test_data_of_others_is_waited_for_in_its_stream(device, stream, buffer):
         assert there.to_bytes(stream=stream) == back.to_bytes(stream=stream) == b"\x01" * len(DATA)
 
 
+class OnlyDLPack:
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+@pytest.mark.parametrize("wrap", [lambda array: array, OnlyDLPack])
+def test_arrays(device, stream, buffer, wrap):
+    if "Array" not in cu.__all__:
+        pytest.skip("this tree has no Array yet")
+    array = cu.empty((2, len(DATA) // 4), "u2", device=device, stream=stream)
+    buffer.copy_to(wrap(array), stream=stream)
+    assert array.to_host(stream=stream).tobytes() == DATA
+    with device.stream() as other:
+        there = device.allocate(len(DATA), other)
+        with held(stream):
+            array.fill(7, stream=stream)
+            there.copy_from(wrap(array), stream=other)
+        assert there.to_bytes(stream=other) == b"\x07\x00" * (len(DATA) // 2)
+    with pytest.raises(ValueError, match="contiguous"):
+        buffer[: len(DATA) // 2].copy_from(wrap(array[:, ::2]), stream=stream)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -9,6 +9,8 @@ import pytest
 import cuda_unified as cu
 from tests.unified.array_tools import Pinned, waits_for
 
+INTERFACE = "__cuda_array_interface__"
+
 
 class Has:
     """An object with the interface and nothing else."""
@@ -27,7 +29,7 @@ def array(device):
     return cu.from_host(np.arange(12, dtype="f4").reshape(3, 4), device)
 
 
-# ---- out ----------------------------------------------------------------------------------------------------------------------
+# ---- out -----------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_in_it(array, device):
@@ -65,13 +67,13 @@ def test_types_it_cannot_say(device, dtype):
     a = cu.zeros(3, dtype, device=device)
     assert not hasattr(a, "__cuda_array_interface__")
     with pytest.raises(AttributeError, match=f"{dtype}; DLPack can"):
-        a.__cuda_array_interface__  # noqa: B018
+        getattr(a, INTERFACE)
 
 
 def test_the_hosts_memory_has_none():
     assert not hasattr(cu.as_array(np.arange(3)), "__cuda_array_interface__")
     with pytest.raises(AttributeError, match="host"):
-        cu.as_array(np.arange(3)).__cuda_array_interface__  # noqa: B018
+        getattr(cu.as_array(np.arange(3)), INTERFACE)
 
 
 def test_the_stream_is_where_the_data_is_ready(device):
@@ -92,10 +94,10 @@ def test_complaint_51_buffers_have_it(device):
     assert cu.from_cuda_array_interface(buffer).pointer == buffer.pointer
     buffer.close()
     with pytest.raises(cu.ClosedError):
-        buffer.__cuda_array_interface__  # noqa: B018
+        getattr(buffer, INTERFACE)
 
 
-# ---- in ---------------------------------------------------------------------------------------------------------------------------
+# ---- in ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("version", [0, 1, 2, 3])
@@ -151,16 +153,35 @@ def test_no_elements_no_address(device):
 
 @pytest.mark.parametrize(
     ("changes", "error", "text"),
-    [({"mask": np.ones(3)}, BufferError, "mask"), ({"stream": 0}, ValueError, "stream"), ({"stream": -1}, ValueError, "stream"),
-     ({"stream": "x"}, ValueError, "stream"), ({"stream": True}, ValueError, "stream"), ({"stream": 2**65}, ValueError, "stream"),
-     ({"shape": ...}, TypeError, "shape"), ({"typestr": ...}, TypeError, "typestr"), ({"data": ...}, TypeError, "data"),
-     ({"data": (0, False)}, BufferError, "address 0"), ({"data": 5}, TypeError, "data"), ({"data": ("x", False)}, TypeError, None),
-     ({"data": (-1, False)}, (OverflowError, ValueError), None), ({"typestr": ">f4"}, BufferError, "other order"),
-     ({"typestr": "f4"}, BufferError, "no type"), ({"typestr": "<f3"}, BufferError, None), ({"typestr": "|O8"}, BufferError, None),
-     ({"typestr": 4}, BufferError, "no type"), ({"typestr": ""}, BufferError, "no type"), ({"shape": (-1,)}, BufferError, "dimension"),
-     ({"shape": 2.5}, TypeError, "shape"), ({"shape": (2**62, 4)}, BufferError, "larger"), ({"strides": (4,)}, ValueError, "1 strides"),
-     ({"strides": "ab"}, TypeError, None), ({"typestr": "|V0"}, TypeError, None), ({"typestr": "<f99999999999999999999"}, BufferError, None)],
-)  # fmt: skip
+    [
+        ({"mask": np.ones(3)}, BufferError, "mask"),
+        ({"stream": 0}, ValueError, "stream"),
+        ({"stream": -1}, ValueError, "stream"),
+        ({"stream": "x"}, ValueError, "stream"),
+        ({"stream": True}, ValueError, "stream"),
+        ({"stream": 2**65}, ValueError, "stream"),
+        ({"shape": ...}, TypeError, "shape"),
+        ({"typestr": ...}, TypeError, "typestr"),
+        ({"data": ...}, TypeError, "data"),
+        ({"data": (0, False)}, BufferError, "address 0"),
+        ({"data": 5}, TypeError, "data"),
+        ({"data": ("x", False)}, TypeError, None),
+        ({"data": (-1, False)}, (OverflowError, ValueError), None),
+        ({"typestr": ">f4"}, BufferError, "other order"),
+        ({"typestr": "f4"}, BufferError, "no type"),
+        ({"typestr": "<f3"}, BufferError, None),
+        ({"typestr": "|O8"}, BufferError, None),
+        ({"typestr": 4}, BufferError, "no type"),
+        ({"typestr": ""}, BufferError, "no type"),
+        ({"shape": (-1,)}, BufferError, "dimension"),
+        ({"shape": 2.5}, TypeError, "shape"),
+        ({"shape": (2**62, 4)}, BufferError, "larger"),
+        ({"strides": (4,)}, ValueError, "1 strides"),
+        ({"strides": "ab"}, TypeError, None),
+        ({"typestr": "|V0"}, TypeError, None),
+        ({"typestr": "<f99999999999999999999"}, BufferError, None),
+    ],
+)
 def test_what_cannot_be_taken(array, changes, error, text):
     with pytest.raises(error, match=text):
         cu.as_array(interface(array, **changes))

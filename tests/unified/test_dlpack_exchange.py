@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import cuda_unified as cu
-from tests.unified.array_tools import (
-    ALLOCATOR,
+from tests.unified.array_tools import run, waits_for
+from tests.unified.dlpack_tools import (
     FROM_OBJECT,
     SET_ERROR,
     WORK_STREAM,
@@ -18,10 +18,8 @@ from tests.unified.array_tools import (
     Producer,
     Tensor,
     Versioned,
-    api,
     exchange_of,
-    run,
-    waits_for,
+    new_capsule,
 )
 
 deleter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -32,7 +30,7 @@ def ours():
     return exchange_of(cu.Array)
 
 
-# ---- ours ------------------------------------------------------------------------------------------------------------------------
+# ---- ours ----------------------------------------------------------------------------------------------------------
 
 
 def test_both_spellings(ours):
@@ -134,12 +132,12 @@ def test_the_allocators_errors(ours):
     assert ours.allocator(prototype, out, None, SET_ERROR()) == -1
 
 
-# ---- others' ----------------------------------------------------------------------------------------------------------------------
+# ---- others' -------------------------------------------------------------------------------------------------------
 
 
 def make_type(table, **members):
     """A type with a table; the capsule does not keep the table, so the type does."""
-    capsule = api.PyCapsule_New(ctypes.addressof(table), b"dlpack_exchange_api", None)
+    capsule = new_capsule(ctypes.addressof(table), b"dlpack_exchange_api")
     return type("Foreign", (), {"__dlpack_c_exchange_api__": capsule, "table": table, **members})
 
 
@@ -161,7 +159,12 @@ class Foreign:
             out[0] = stream
             return 0
 
-        fields = dict(major=1, minor=3, from_object=FROM_OBJECT(from_object), work_stream=WORK_STREAM(work_stream))
+        fields = {
+            "major": 1,
+            "minor": 3,
+            "from_object": FROM_OBJECT(from_object),
+            "work_stream": WORK_STREAM(work_stream),
+        }
         self.table = Exchange(**{**fields, **changes})
         self.type = make_type(self.table, **({"__dlpack__": None} if changes.get("major", 1) == 1 else {}))
 
@@ -211,12 +214,20 @@ def test_tables_that_misbehave(producer):
         assert producer.deleted == 1
 
 
-@pytest.mark.parametrize("attribute", [5, 0, "x", api.PyCapsule_New(16, b"another name", None)])
+@pytest.mark.parametrize("attribute", [5, 0, "x", new_capsule(16, b"another name")])
 def test_attributes_that_are_no_table(attribute):
     """An int, the protocol's first spelling, could be anything and is not followed."""
     there = np.arange(3)
-    kind = type("Odd", (), {"__dlpack_c_exchange_api__": attribute, "__c_dlpack_exchange_api__": 12345,
-                            "__dlpack__": lambda self, **k: there.__dlpack__(**k), "__dlpack_device__": lambda self: (1, 0)})  # fmt: skip
+    kind = type(
+        "Odd",
+        (),
+        {
+            "__dlpack_c_exchange_api__": attribute,
+            "__c_dlpack_exchange_api__": 12345,
+            "__dlpack__": lambda self, **k: there.__dlpack__(**k),
+            "__dlpack_device__": lambda self: (1, 0),
+        },
+    )
     assert np.asarray(cu.as_array(kind())).tolist() == [0, 1, 2]
 
 
@@ -233,7 +244,7 @@ def test_types_may_come_and_go():
         gc.collect(0)
 
 
-# ---- libraries, where they are installed -------------------------------------------------------------------------------------------
+# ---- libraries, where they are installed ---------------------------------------------------------------------------
 
 
 def test_pytorch():
@@ -267,7 +278,9 @@ def test_pytorch():
         for lazy, mend in [(z.conj(), "conj"), (z.conj().imag, "neg")]:
             with pytest.raises(BufferError, match=mend):
                 take(lazy)
-            assert np.array_equal(np.asarray(take(getattr(lazy, f"resolve_{mend}")())), lazy.resolve_conj().resolve_neg())
+            assert np.array_equal(
+                np.asarray(take(getattr(lazy, f"resolve_{mend}")())), lazy.resolve_conj().resolve_neg()
+            )
     assert torch.from_dlpack(cu.full(3, 1.5, device="cpu", dtype="bfloat16")).tolist() == [1.5] * 3
 
 
@@ -287,9 +300,6 @@ def test_the_table_at_the_end():
     run("""
 import ctypes
 import cuda_unified as cu
-from tests.unified.array_tools import exchange_of
+from tests.unified.dlpack_tools import exchange_of
 assert exchange_of(cu.Array).major == 1
 """)
-
-
-assert ALLOCATOR

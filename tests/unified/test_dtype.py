@@ -15,15 +15,51 @@ from cuda_unified.scalar import pack, unpack
 ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed")
 
 NUMPY = [
-    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "float16", "float32", "float64", "complex64", "complex128",
-]  # fmt: skip
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+]
 SMALL = [
-    "bfloat16", "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2",
-    "float8_e5m2fnuz", "float8_e8m0fnu", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn", "int4", "uint4", "int2", "uint2",
-]  # fmt: skip
-DLPACK = {"bool": (6, 8), "int16": (0, 16), "uint64": (1, 64), "float64": (2, 64), "complex64": (5, 64), "bfloat16": (4, 16),
-          "float8_e4m3fn": (10, 8), "float8_e5m2": (12, 8), "float6_e3m2fn": (16, 6), "float4_e2m1fn": (17, 4)}  # fmt: skip
+    "bfloat16",
+    "float8_e3m4",
+    "float8_e4m3",
+    "float8_e4m3b11fnuz",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+    "float6_e2m3fn",
+    "float6_e3m2fn",
+    "float4_e2m1fn",
+    "int4",
+    "uint4",
+    "int2",
+    "uint2",
+]
+DLPACK = {
+    "bool": (6, 8),
+    "int16": (0, 16),
+    "uint64": (1, 64),
+    "float64": (2, 64),
+    "complex64": (5, 64),
+    "bfloat16": (4, 16),
+    "float8_e4m3fn": (10, 8),
+    "float8_e5m2": (12, 8),
+    "float6_e3m2fn": (16, 6),
+    "float4_e2m1fn": (17, 4),
+}
 
 
 def numpy_type(name):
@@ -149,9 +185,16 @@ def test_bfloat16_rounds_once():
 
 @pytest.mark.parametrize(
     ("name", "value", "error"),
-    [("int8", 128, OverflowError), ("uint4", 16, OverflowError), ("int4", -9, OverflowError), ("int32", 1.5, TypeError),
-     ("uint8", "x", TypeError), ("float6_e2m3fn", math.nan, OverflowError), ("record4", b"abc", TypeError)],
-)  # fmt: skip
+    [
+        ("int8", 128, OverflowError),
+        ("uint4", 16, OverflowError),
+        ("int4", -9, OverflowError),
+        ("int32", 1.5, TypeError),
+        ("uint8", "x", TypeError),
+        ("float6_e2m3fn", math.nan, OverflowError),
+        ("record4", b"abc", TypeError),
+    ],
+)
 def test_values_that_are_none_of_the_type(name, value, error):
     with pytest.raises(error):
         pack(cu.DType(name), value)

@@ -14,19 +14,18 @@ import numpy as np
 import pytest
 
 import cuda_unified as cu
-from tests.unified.array_tools import Pinned, run
-from tests.unified.test_array import numbers, random_shape, strided
+from tests.unified.array_tools import Pinned, numbers, random_shape, run, strided
 
 TYPES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"]
 
 
-# ---- the buffer protocol, out ------------------------------------------------------------------------------------------------------
+# ---- the buffer protocol, out --------------------------------------------------------------------------------------
 
 
 def test_complaint_57_a_devices_memory_is_no_buffer(device):
     """CuPy's arrays once crashed who read them through the buffer protocol."""
     for a in (cu.zeros(4, device=device), device.allocate(16)):
-        with pytest.raises(BufferError, match="to_host"):
+        with pytest.raises(BufferError, match="cannot read a device's memory"):
             memoryview(a)
         with pytest.raises((TypeError, BufferError)):
             bytes(a)
@@ -64,7 +63,7 @@ def test_views_of_any_strides():
 def test_who_needs_contiguous_bytes_gets_them_or_an_error(tmp_path):
     there = numbers((4, 4))
     ours = cu.as_array(there)
-    with open(tmp_path / "out", "wb") as file:
+    with (tmp_path / "out").open("wb") as file:
         file.write(ours)
     assert (tmp_path / "out").read_bytes() == there.tobytes()
     assert struct.unpack_from("<i", ours, 4) == (2,)
@@ -110,7 +109,7 @@ def test_no_elements():
         assert view.shape == shape and bytes(view) == b""
 
 
-# ---- the buffer protocol, in -------------------------------------------------------------------------------------------------------
+# ---- the buffer protocol, in ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("take", [cu.as_array, cu.from_buffer])
@@ -118,17 +117,23 @@ def test_everything_with_bytes(take, tmp_path):
     class Point(ctypes.Structure):
         _fields_ = [("x", ctypes.c_int), ("y", ctypes.c_double)]
 
-    with open(tmp_path / "file", "wb") as file:
-        file.write(b"12345678")
-    with open(tmp_path / "file", "r+b") as file:
+    (tmp_path / "file").write_bytes(b"12345678")
+    with (tmp_path / "file").open("r+b") as file:
         mapped = mmap.mmap(file.fileno(), 0)
     cases = [
-        (b"abc", "uint8", (3,), True), (bytearray(b"abc"), "uint8", (3,), False), (array.array("d", [1, 2]), "float64", (2,), False),
-        (array.array("l", [1]), "int64", (1,), False), ((ctypes.c_int * 3)(1, 2, 3), "int32", (3,), False),
-        ((ctypes.c_float * 2 * 3)(), "float32", (3, 2), False), (ctypes.c_uint16(5), "uint16", (), False),
-        (memoryview(b"abcdefgh").cast("I"), "uint32", (2,), True), (memoryview(bytearray(8))[::2], "uint8", (4,), False),
-        (Point(1, 2.5), "record16", (), False), (mapped, "uint8", (8,), False), (b"", "uint8", (0,), True),
-    ]  # fmt: skip
+        (b"abc", "uint8", (3,), True),
+        (bytearray(b"abc"), "uint8", (3,), False),
+        (array.array("d", [1, 2]), "float64", (2,), False),
+        (array.array("l", [1]), "int64", (1,), False),
+        ((ctypes.c_int * 3)(1, 2, 3), "int32", (3,), False),
+        ((ctypes.c_float * 2 * 3)(), "float32", (3, 2), False),
+        (ctypes.c_uint16(5), "uint16", (), False),
+        (memoryview(b"abcdefgh").cast("I"), "uint32", (2,), True),
+        (memoryview(bytearray(8))[::2], "uint8", (4,), False),
+        (Point(1, 2.5), "record16", (), False),
+        (mapped, "uint8", (8,), False),
+        (b"", "uint8", (0,), True),
+    ]
     for there, dtype, shape, readonly in cases:
         ours = take(there)
         assert (ours.dtype.name, ours.shape, ours.readonly, ours.device) == (dtype, shape, readonly, "cpu")
@@ -170,7 +175,7 @@ def test_objects_without_any_protocol():
             call(b"", wrong=1)
 
 
-# ---- the array interface -----------------------------------------------------------------------------------------------------------
+# ---- the array interface -------------------------------------------------------------------------------------------
 
 
 class Has:
@@ -258,10 +263,10 @@ def test_data_that_is_an_object():
     assert np.asarray(a).tolist() == [1, 3] and not a.readonly
     assert cu.as_array(Has(shape=(2,), typestr="<i4", data=bytes(memory), version=3)).readonly
     for wrong in [
-        dict(shape=(7,)),
-        dict(shape=(2,), offset=20),
-        dict(shape=(2,), offset=-4),
-        dict(shape=(3,), strides=(-4,)),
+        {"shape": (7,)},
+        {"shape": (2,), "offset": 20},
+        {"shape": (2,), "offset": -4},
+        {"shape": (3,), "strides": (-4,)},
     ]:
         with pytest.raises(BufferError, match="beyond"):
             cu.as_array(Has(typestr="<i4", data=memory, version=3, **wrong))
@@ -280,7 +285,7 @@ def test_conversion_by_numpy(device):
     assert pinned.__array__().tolist() == [[3, 3], [3, 3]]
 
 
-# ---- as_array: readonly --------------------------------------------------------------------------------------------------------------
+# ---- as_array: readonly --------------------------------------------------------------------------------------------
 
 
 def test_access(device):

@@ -10,6 +10,8 @@ import pytest
 
 import cuda_unified as cu
 from cubind import driver
+from cuda_unified._declared import kinds as both
+from cuda_unified._declared import of_ptx
 from cuda_unified._mangled import kinds
 from tests.unified.kernels import Library, ptx
 
@@ -255,6 +257,29 @@ def test_kinds_agree_with_what_the_compiler_says(expression: str) -> None:
         assert (kind == "f") == (type_ == "f"), (read, types)
         if type_ == "b":
             assert kind == "s", (read, types)
+
+
+def test_what_ptx_declares() -> None:
+    code, names = ptx(CPP, NAMES)
+    assert of_ptx(names["&builtins"], code) == b"nnnnnnnnnnnffnsnnnnnn"
+    assert both(names["&builtins"], code) == b"niuiuiuiuiuffbssspp" + b"nn"
+    assert both(names["arrays<3>"], code) == b"nfn"
+    assert both(names["&none"], code) == b""
+    assert both("absent", code) is None
+    assert both(names["&builtins"]) == kinds(names["&builtins"])
+    one = """
+    .visible .entry one(
+        .param .u64 .ptr .global .align 4 one_0, .param .b32 one_1,
+        .param .align 2 .b8 one_2[2], .param .align 4 .b8 one_3 [ 12 ], .param .f16 one_4
+    )
+    { ret; }
+    .visible .entry none { ret; }
+    .visible .entry empty() { ret; }
+    """
+    assert of_ptx("one", one) == b"p??s?"
+    assert of_ptx("none", one) == of_ptx("empty", one) == b""
+    assert of_ptx("on", one) is None
+    assert both("one", one[: one.index("one_3")]) is None
 
 
 def test_kinds_of_all_builtin_types() -> None:

@@ -16,7 +16,7 @@ import pytest
 import cuda_unified as cu
 from cubind import driver
 from cuda_unified import _native
-from tests.unified.kernels import Library, Memory
+from tests.unified.kernels import Library, Memory, ptx
 
 
 class Four(ctypes.Structure):
@@ -84,6 +84,19 @@ INTEGERS = [
 def test_ints_have_the_declared_size(seen: Any, kernel: str, value: Any) -> None:
     size, number = int(kernel[1:]), value.__index__()
     assert seen(kernel, value) == (number % 2 ** (8 * size)).to_bytes(size, "little")
+
+
+def test_ints_of_every_length(library: Library, stream: Any, out: Memory) -> None:
+    random.seed(2)
+    edges = [
+        v + d for bits in (8, 15, 16, 30, 31, 32, 45, 59, 60, 61, 62) for v in (2**bits, -(2**bits)) for d in (-1, 0, 1)
+    ]
+    values = edges + [random.getrandbits(random.randint(1, 63)) * random.choice((-1, 1)) for _ in range(429)]
+    values += [0] * (-len(values) % 15)
+    kernel = library["sixteen"]
+    for i in range(0, len(values), 15):
+        kernel[1, 1, stream](out.buffer, *values[i : i + 15])
+        assert out.read(120) == struct.pack("<15q", *values[i : i + 15])
 
 
 def test_floats_have_the_declared_size(seen: Any) -> None:
@@ -334,6 +347,34 @@ def test_types_of_a_cpp_kernel_are_checked(library: Library, stream: Any, out: M
     ):
         arguments = (*good[:i], value, *good[i + 1 :])
         refused(kernel, error, f"{name}(): args[{i}] of 5", text, arguments=arguments, stream=stream)
+
+
+def test_complaint_56_an_int_for_a_float_where_the_ptx_is_known(library: Library, stream: Any, out: Memory) -> None:
+    """An extern "C" name tells nothing; what PTX declares does."""
+    kernel = cu.Kernel._make(library["three"].address, "three", library, ptx=ptx()[0])
+    kernel[1, 1, stream](out.buffer, 1, 7)
+    kernel[1, 1, stream](out.buffer, 2, np.float32(8))
+    kernel[1, 1, stream](out.buffer, 0, True)
+    assert struct.unpack("<3f", out.read(12)) == (1, 7, 8)
+    for i, value, text in (
+        (0, 2.5, "expected an integer of 8 bytes, given float"),
+        (1, 2.5, "expected an integer of 4 bytes, given float"),
+        (1, np.float32(1), "expected an integer of 4 bytes, given float32 of 4 bytes"),
+        (2, np.int32(1), "expected a floating-point number of 4 bytes, given int32 of 4 bytes"),
+    ):
+        arguments = [out.buffer, 1, 2.5]
+        arguments[i] = value
+        refused(kernel, TypeError, f"three(): args[{i}] of 3", text, arguments=tuple(arguments), stream=stream)
+    cu.Module(ptx()[0].rstrip(b"\0").decode()).kernel("three")[1, 1, stream](out.buffer, 0, 9)
+    assert struct.unpack("<3f", out.read(12)) == (9, 7, 8)
+    byte = cu.Kernel._make(library["b1"].address, "b1", library, ptx=ptx()[0].decode())
+    for value in (True, np.True_, 1):
+        byte[1, 1, stream](out.buffer, value)
+        assert out.read(1) == b"\1"
+    number = cu.Kernel._make(library["i4"].address, "i4", library, ptx=ptx()[0])
+    for value in (-1, 2**32 - 1):
+        number[1, 1, stream](out.buffer, value)
+        assert out.read(4) == b"\xff" * 4
 
 
 def test_all_types_of_a_cpp_kernel(library: Library, stream: Any, out: Memory) -> None:

@@ -191,12 +191,12 @@ bound = kernel.bind(stream, cu.LaunchConfig(1, 1), buffer, 0, 1.5)
 bound()
 class Holds: pass
 holds = Holds(); holds.itself = holds; holds.bound = bound; holds.kernel = kernel
-print("done")
+print(kernel[1, 1])
 """
 
 
 def test_the_interpreter_ends_with_everything_alive() -> None:
-    assert run(ENDING, CUBIND_DEVICE="cpu", PYTHONPATH=_path()).strip() == "done"
+    assert run(ENDING, CUBIND_DEVICE="cpu", PYTHONPATH=_path()).startswith("<Launcher of three")
 
 
 # ---- a driver that does not tell the parameters' sizes
@@ -250,3 +250,58 @@ def test_a_driver_that_does_not_tell_sizes(tmp_path: Path) -> None:
     assert len(refused) == 2
     assert all("old(): args[0] of 3: the driver does not tell the sizes" in line for line in refused)
     assert "bind() needs a driver that tells" in bind
+
+
+WAITING_DRIVER = r"""
+#include <semaphore.h>
+#include <time.h>
+static sem_t freed;
+__attribute__((constructor)) static void begin(void) { sem_init(&freed, 0, 0); }
+static CUresult wait_for_free(void) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 10;
+    return sem_timedwait(&freed, &until) ? CUDA_ERROR_LAUNCH_TIMEOUT : 0;
+}
+CUresult cuInit(unsigned flags) { return 0; }
+CUresult cuDeviceGetCount(int *n) { *n = 1; return 0; }
+CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute a, CUdevice d) { *value = 1024; return 0; }
+CUresult cuDevicePrimaryCtxRetain(CUcontext *c, CUdevice d) { *c = (CUcontext)4096; return 0; }
+CUresult cuCtxGetCurrent(CUcontext *c) { *c = (CUcontext)4096; return 0; }
+CUresult cuStreamCreateWithPriority(CUstream *s, unsigned f, int p) { *s = (CUstream)8192; return 0; }
+CUresult cuStreamDestroy_v2(CUstream s) { return 0; }
+CUresult cuMemFree_v2(CUdeviceptr p) { sem_post(&freed); return 0; }
+CUresult cuKernelGetParamInfo(CUkernel k, size_t i, size_t *offset, size_t *size) {
+    CUresult status = wait_for_free();
+    return status ? status : CUDA_ERROR_INVALID_VALUE;
+}
+CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+                        unsigned shared, CUstream s, void **params, void **extra) { return wait_for_free(); }
+CUresult cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **params, void **extra) { return wait_for_free(); }
+"""
+ON_WAITING_DRIVER = """
+import threading, time
+import cuda_unified as cu
+from cubind import driver
+stream, config = cu.Device(0).stream(), cu.LaunchConfig(1, 1)
+kernel = cu.Kernel._make(12288, "kernel", None)
+
+def frees():
+    for _ in range(4):
+        time.sleep(0.02)
+        driver.cuMemFree(1)
+
+thread = threading.Thread(target=frees)
+thread.start()
+cu.launch(stream, config, kernel)  # asks for the parameters, then launches
+kernel.bind(stream, config)()
+cu.launch(stream, config.replace(priority=0), kernel)
+thread.join()
+print("launched")
+"""
+
+
+def test_complaint_39_the_gil_is_released_while_the_driver_works(tmp_path: Path) -> None:
+    """The driver waits for what another thread of Python does: with the GIL held, neither would go on."""
+    path = compile_library(tmp_path, "libcuda.so.1", WAITING_DRIVER)
+    assert run(ON_WAITING_DRIVER, CUBIND_DRIVER_LIBRARY=path, PYTHONPATH=_path()).strip() == "launched"

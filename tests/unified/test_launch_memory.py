@@ -12,10 +12,8 @@ import pytest
 
 import cuda_unified as cu
 from cubind import driver
-from cuda_unified import _native
 from tests.unified.kernels import Library, Memory
 
-pytestmark = pytest.mark.skipif(not hasattr(_native, "as_array"), reason="this build has no arrays")
 ONE = cu.LaunchConfig(1, 1)
 
 
@@ -173,7 +171,7 @@ def test_errors_of_the_protocols_are_seen(library: Library, stream: Any) -> None
 
 def test_a_closed_buffer_of_an_array(library: Library, stream: Any, device: Any) -> None:
     buffer = device.allocate(64, stream)
-    array = _native.as_array(buffer)
+    array = cu.as_array(buffer)
     bound = library["three"].bind(stream, ONE, array, 1, 2.5)
     bound()
     buffer.close()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import cuda_unified as cu
-from cuda_unified.managed import discard_batch, discard_prefetch_batch, prefetch_batch
+from cuda_unified import discard_batch, discard_prefetch_batch, prefetch_batch
 from tests.unified.memory_tools import run
 
 PAGE = 1 << 16

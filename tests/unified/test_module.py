@@ -6,7 +6,6 @@ import gc
 import pickle
 import sys
 import threading
-import types
 from pathlib import Path
 from typing import Any
 
@@ -173,26 +172,17 @@ def test_kernels(module: cu.Module) -> None:
 
 
 def test_what_a_kernel_is_made_from(module: cu.Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-
-    class Kernel:
-        @staticmethod
-        def _make(handle: int, name: str, owner: object) -> tuple[int, str, object]:
-            made.append((handle, name, owner))
-            return made[-1]
-
-    monkeypatch.setitem(sys.modules, "cuda_unified.kernel", types.SimpleNamespace(Kernel=Kernel))  # type: ignore[arg-type]
-    handle, name, owner = module.kernel("plain")  # type: ignore[misc]
-    assert (handle, name) == (module._kernel_handle("plain"), "_Z5plainPi")
-    assert module["plain"] == (handle, name, owner)
+    kernel = module.kernel("plain")
+    assert (kernel.address, kernel.name) == (module._kernel_handle("plain"), "_Z5plainPi")
+    assert module["plain"] == kernel
+    assert module["plain"].owner is kernel.owner
     unloaded = []
     monkeypatch.setattr(driver, "cuLibraryUnload", unloaded.append)
     library = module.handle
     module.close()
     gc.collect()
     assert unloaded == [], "the kernel needs it"
-    made.clear()
-    del owner
+    del kernel
     gc.collect()
     assert unloaded == [library]
     monkeypatch.undo()
@@ -344,13 +334,10 @@ def test_variables_keep_the_code(device: cu.Device, code: cu.ObjectCode, monkeyp
     assert len(unloaded) == 1
 
 
-def test_the_kernel_of_some_code_is_of_one_module(code: cu.ObjectCode, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Kernel:
-        _make = staticmethod(lambda handle, name, owner: (handle, owner))
-
-    monkeypatch.setitem(sys.modules, "cuda_unified.kernel", types.SimpleNamespace(Kernel=Kernel))  # type: ignore[arg-type]
+def test_the_kernel_of_some_code_is_of_one_module(code: cu.ObjectCode) -> None:
     fresh = cu.ObjectCode.unpack(code.pack())
     assert fresh.kernel("count") == fresh.kernel("count")
+    assert fresh.kernel("count").owner is fresh.kernel("count").owner
     assert pickle.loads(pickle.dumps(fresh)) == fresh, "without the module"
 
 

@@ -123,11 +123,11 @@ def test_torch_allocates_from_a_pool():
 pool = cu.Pool.create(d)
 t = cu.as_torch_allocator(pool)
 p = t.allocate(1000, 0, s.address)
-print(pool.used, cu.Buffer.from_handle(p, 1000).fill(7, stream=s).to_bytes(stream=s) == b"\\x07" * 1000)
+print(pool.used >= 1000, cu.Buffer.from_handle(p, 1000).fill(7, stream=s).to_bytes(stream=s) == b"\\x07" * 1000)
 q = t.allocate(10, 0, None)  # the default stream
 t.free(q, 10, 0, None)
 d.sync()
-print(pool.used)
+print(1000 <= pool.used < 2000)
 t.free(p, 1000, 0, s.address)
 s.sync()
 print(pool.used, t.allocate(1 << 60, 0, s.address), t.allocate(0, 0, s.address))
@@ -144,7 +144,7 @@ except RuntimeError as e:
     print(e)
 """
     out = run(TORCH + program).splitlines()
-    assert out[:4] == ["1000 True", "1000", "0 None None", "0"]
+    assert out[:4] == ["True True", "True", "0 None None", "0"]
     assert "once a process" in out[4]
 
 

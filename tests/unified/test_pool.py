@@ -109,6 +109,24 @@ def test_the_default_and_the_current_pool(device, stream, pool):
     assert lent == default and hash(lent) == hash(default) and not lent.is_owned
 
 
+def test_a_borrowed_pool_keeps_its_owner(device, stream, pool):
+    class Owner:
+        pass
+
+    owner = Owner()
+    alive = weakref.ref(owner)
+    lent = cu.Pool.from_handle(pool.handle, device=device, owner=owner)
+    del owner
+    buffer = lent.allocate(64, stream)
+    del lent
+    gc.collect()
+    assert alive() is not None and pool.used >= 64
+    del buffer
+    assert alive() is None
+    with pytest.raises(ValueError, match="kind"):
+        cu.Pool.from_handle(pool.handle, device=device, kind="fast")
+
+
 def test_a_closed_pool(device, stream):
     pool = cu.Pool.create(device)
     buffer = pool.allocate(64, stream)
