@@ -46,6 +46,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="for each frame; even")
     parser.add_argument("--out", default="heat.gif")
     a = parser.parse_args()
+    if a.steps % 2:
+        parser.error("after an odd number of steps the newest plate would be the other one")
     device = cu.Device()
     kernel = cu.compile_kernel(SOURCE, "step")
     plates = cu.from_host(plate(a.size)), cu.from_host(plate(a.size))
