@@ -22,7 +22,8 @@ run: build
 	$(BIN)/python -m generator emit --check
 	$(BIN)/python examples/compile_kernel.py
 	$(BIN)/python examples/saxpy.py
-	$(BIN)/python examples/saxpy.py
+	@mkdir -p build
+	$(BIN)/python examples/mandelbrot.py --out build/mandelbrot.png
 	$(BIN)/python -m cubind
 
 test: check build
