@@ -68,7 +68,12 @@
     X(cuLaunchKernel)             \
     X(cuLaunchKernelEx)           \
     X(cuKernelGetParamInfo)       \
-    X(cuFuncGetParamInfo)
+    X(cuFuncGetParamInfo)         \
+    X(cuGraphDestroy)             \
+    X(cuGraphExecDestroy)         \
+    X(cuGraphLaunch)              \
+    X(cuGraphUpload)              \
+    X(cuGraphReleaseUserObject)
 
 struct driver_functions {
 #define X(name) __typeof__(((struct cubind_driver_table *)NULL)->name) name;
@@ -393,6 +398,12 @@ HIDDEN PyObject *buffer_dlpack(PyObject *self, arguments a, Py_ssize_t n, PyObje
 HIDDEN PyObject *buffer_dlpack_device(PyObject *self, PyObject *unused);
 HIDDEN PyObject *buffer_cuda_interface(PyObject *self, void *closure);
 
+/* ---- graphs (graph.c, graph_keep.c) ---------------------------------------------------------------------------------------- */
+
+extern HIDDEN int captures; /* how many streams this layer captures now */
+/* Lets the graph that the stream captures keep an object (a new reference, taken over); 0, or -1 with an error. */
+HIDDEN int keep_in_capture(stream_object *s, PyObject *o);
+
 /* ---- parts, one file each: a type or functions that module.c adds ------------------------------------------------------ */
 
 HIDDEN int context_ready(PyObject *module);
@@ -414,6 +425,8 @@ HIDDEN int array_ready(PyObject *module);
 HIDDEN int as_array_ready(PyObject *module);
 HIDDEN int exchange_ready(PyObject *module);
 HIDDEN int strided_ready(PyObject *module);
+HIDDEN int graph_ready(PyObject *module);
+HIDDEN int graph_keep_ready(PyObject *module);
 
 /* Makes a heap type and puts it into the module. */
 HIDDEN PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);
