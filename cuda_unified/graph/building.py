@@ -128,12 +128,19 @@ class Building:
         """Does nothing: a point to wait for."""
         return self._add(EmptyWork(), after)
 
-    def add_child(self, child: Graph, after: After = None) -> Node:
-        """A copy of another graph as one node; `node.child` is the copy."""
-        work = ChildWork.of(child)
+    def add_child(self, child: Graph, after: After = None, *, move: bool = False) -> Node:
+        """A copy of another graph as one node; `node.child` is the copy.
+
+        move: the graph itself, which is closed then; needed where it has nodes that allocate or free.
+        """
+        work = ChildWork.of(child, move)
         if child._root is self._root:
             raise ValueError("add_child(): a graph cannot be inside itself; give a clone()")
+        if move and child._handle.owner is not None:
+            raise ValueError("add_child(): a part of another graph cannot be moved")
         node = self._add(work, after)
+        if move:
+            child._handle.disown()
         self._calls.extend(failures for failures in child._calls if not any(failures is f for f in self._calls))
         return node
 

@@ -62,7 +62,8 @@ def drawing_of(graph: Graph, prefix: str = "n") -> Drawing:
     for i, node in enumerate(nodes):
         name = f"{prefix}{i}"
         parts = [(title, drawing_of(part, f"{name}_{k}_")) for k, (title, part) in enumerate(_parts(node))]
-        boxes.append(Box(name, node.kind, node.work.describe(), parts))
+        text = "\n".join(line if len(line) <= 48 else line[:47] + "…" for line in node.work.describe().split("\n"))
+        boxes.append(Box(name, node.kind, text, parts))
     return Drawing(boxes, [(places[e.source], places[e.target], e.is_programmatic) for e in graph.edges])
 
 
@@ -72,7 +73,7 @@ def _parts(node: Node) -> list[tuple[str, Graph]]:
         return [("child", node.child)]
     if not isinstance(work, ConditionalWork):
         return []
-    titles = {"if": ["then"], "if_else": ["then", "else"], "while": ["while"]}.get(work.form)
+    titles = {"if": ["then"], "if_else": ["then", "else"], "while": ["body"]}.get(work.form)
     return list(zip(titles or [f"case {i}" for i in range(work.count)], node.bodies, strict=False))
 
 

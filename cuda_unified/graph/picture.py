@@ -140,6 +140,7 @@ class _Layout:
             x = (self.width - width) / 2
             for i in layer:
                 item = self.items[i]
+                item.height = item.height if item.box else tallest  # edges pass a layer straight
                 item.x, item.y = x, y + (tallest - item.height) / 2
                 x += item.width + GAP_X
             y += tallest + GAP_Y
@@ -158,7 +159,8 @@ class _Layout:
     def _edge(self, route: list[int], programmatic: bool, x: float, y: float) -> str:
         items = [self.items[i] for i in route]
         points = [(items[0].x + items[0].width / 2, items[0].y + items[0].height)]
-        points += [(item.x, item.y) for item in items[1:-1]]
+        for item in items[1:-1]:
+            points += [(item.x, item.y), (item.x, item.y + item.height)]
         points.append((items[-1].x + items[-1].width / 2, items[-1].y))
         path = f"M{x + points[0][0]:.1f} {y + points[0][1]:.1f}"
         for (ax, ay), (bx, by) in pairwise(points):

@@ -218,23 +218,26 @@ class EventWaitWork(EventWork):
 
 @dataclass(frozen=True)
 class ChildWork(Work):
-    """A graph inside a graph: a copy of it, as it was when it was added."""
+    """A graph inside a graph: a copy of it, as it was when it was added, or itself where it was moved."""
 
     kind = "graph"
     type_name = "GRAPH"
     child: Graph
+    moved: bool = False
 
     @classmethod
-    def of(cls, child: Any) -> ChildWork:
+    def of(cls, child: Any, moved: bool = False) -> ChildWork:
         """Checks the graph."""
         from .definition import Graph
 
         if not isinstance(child, Graph):
             raise TypeError(f"a Graph is wanted, not {type(child).__name__}")
-        return cls(child)
+        return cls(child, moved)
 
     def fill(self, params: Any, context: Context) -> None:
         params.graph.graph = self.child.address
+        if self.moved:
+            params.graph.ownership = driver.CUgraphChildGraphNodeOwnership.CU_GRAPH_CHILD_GRAPH_OWNERSHIP_MOVE
 
     def changed(self, child: Any = None, **_: Any) -> Work:
         return ChildWork.of(child)

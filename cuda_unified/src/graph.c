@@ -53,6 +53,12 @@ static PyObject *graph_close(PyObject *self, PyObject *Py_UNUSED(arg)) {
     Py_RETURN_NONE;
 }
 
+/* Its graph belongs to another one from now on. */
+static PyObject *graph_disown(PyObject *self, PyObject *Py_UNUSED(arg)) {
+    ((graph_object *)self)->closed = 1;
+    Py_RETURN_NONE;
+}
+
 static void graph_dealloc(PyObject *self) {
     graph_object *g = (graph_object *)self;
     if (g->weakrefs) PyObject_ClearWeakRefs(self);
@@ -75,6 +81,7 @@ static PyObject *graph_is_closed(PyObject *self, void *Py_UNUSED(closure)) {
 
 static PyMethodDef graph_methods[] = {
     {"close", graph_close, METH_NOARGS, NULL},
+    {"disown", graph_disown, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef graph_members[] = {
