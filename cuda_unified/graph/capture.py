@@ -32,7 +32,7 @@ _WHY = {
     "default stream",
     "CUDA_ERROR_CAPTURED_EVENT": "the event is of captured work: it cannot be waited for or asked",
     "CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD": "a capture is ended in the thread that began it, but in mode 'relaxed'",
-    "CUDA_ERROR_ILLEGAL_STATE": "the stream is not captured, or captured already",
+    "CUDA_ERROR_ILLEGAL_STATE": "the stream is captured already",
 }
 
 
@@ -52,7 +52,7 @@ class Capture:
         if graph is None and after is not None:
             raise TypeError("capture(): `after` goes with `graph`, whose nodes they are")
         self.stream, self.mode, self.is_new = stream, mode, graph is None
-        self._graph, self.after = graph, after
+        self._graph, self.after, self._is_good = graph, after, False
 
     @property
     def graph(self) -> Graph:
@@ -87,19 +87,25 @@ class Capture:
 
     def __exit__(self, kind: Any, failure: BaseException | None, _: object) -> None:
         _native.pop_stream()
-        _native.count_captures(-1)
         self.graph._capture = None
         try:
             self._end()
         except BaseException as error:
-            self._discard()
             if failure is None:
                 raise
-            if isinstance(error, CudaError) and isinstance(failure, StreamCaptureError):
-                failure.add_note(why(failure))
-            return
-        if failure is not None:
-            self._discard()
+            self._explain(failure, error)
+        else:
+            self._is_good = failure is None
+        finally:
+            _native.count_captures(-1)
+            if not self._is_good:
+                self._discard()
+
+    def _explain(self, failure: BaseException, error: BaseException) -> None:
+        """Says in the error of the block what makes captures invalid."""
+        note = why(failure) if isinstance(error, CudaError) and isinstance(failure, StreamCaptureError) else ""
+        if note and note not in getattr(failure, "__notes__", ()):
+            failure.add_note(note)
 
     def _end(self) -> None:
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cubind import driver
 
 from .. import _native
+from ..errors import closed
 from .building import Building
 from .nodes import Entry, Node
 from .work import ConditionalWork, KernelWork, Work, kept_by_graph
@@ -108,6 +109,8 @@ class Graph(Building):
     @property
     def address(self) -> int:
         """The handle as an int."""
+        if self._handle.is_closed:
+            raise closed(self)
         address: int = self._handle.address
         return address
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cubind import driver
 
-from .. import _native
+from ..copy import as_buffer
 from .work import Work
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 HOST, DEVICE, UNIFIED = (
     getattr(driver.CUmemorytype, f"CU_MEMORYTYPE_{name}") for name in ("HOST", "DEVICE", "UNIFIED")
 )
-_BY_DEVICE, _BY_HOST = 1, 2  # enum accessible in native.h
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,6 @@ class End:
         """From a Buffer, an Array, a node that allocates, an address, or anything with memory."""
         if isinstance(thing, End):
             return thing
-        if isinstance(thing, _native.Buffer):
-            flags = thing._flags
-            place = UNIFIED if flags & _BY_HOST else DEVICE
-            return cls(thing.pointer, thing.size, place if flags & _BY_DEVICE else HOST, thing)
         if isinstance(thing, int) and not isinstance(thing, bool):
             if not 0 < thing < 1 << 64:
                 raise ValueError(f"an address is from 1 to 2**64 - 1, not {thing}")
@@ -44,49 +39,11 @@ class End:
         memory = getattr(thing, "memory", None)
         if isinstance(memory, End):
             return memory
-        if getattr(thing, "__cuda_array_interface__", None) is not None:
-            return cls._from_interface(thing, writable)
-        if hasattr(thing, "__dlpack__") and not hasattr(thing, "__array_interface__"):
-            return cls._from_dlpack(thing)
-        return cls._from_host(thing, writable)
-
-    @classmethod
-    def _from_interface(cls, thing: Any, writable: bool) -> End:
-        interface = thing.__cuda_array_interface__
-        size = itemsize = int(interface["typestr"][2:])
-        expected = []
-        for extent in reversed(interface["shape"]):
-            expected.append(size)
-            size *= extent
-        strides = interface.get("strides")
-        if strides is not None and size and tuple(strides) != tuple(reversed(expected)):
-            raise ValueError(f"this {type(thing).__name__} is not C-contiguous: copy it into one that is first")
-        pointer, readonly = interface["data"]
-        if writable and readonly:
-            raise ValueError(f"this {type(thing).__name__} is read-only: it cannot be the destination")
-        assert itemsize > 0
-        return cls(int(pointer or 0), size, UNIFIED, thing)
-
-    @classmethod
-    def _from_dlpack(cls, thing: Any) -> End:
-        import cuda_unified
-
-        array = cuda_unified.as_array(thing)
-        if not array.is_c_contiguous:
-            raise ValueError(f"this {type(thing).__name__} is not C-contiguous: copy it into one that is first")
-        return cls(int(array.pointer), int(array.nbytes), UNIFIED, array)
-
-    @classmethod
-    def _from_host(cls, thing: Any, writable: bool) -> End:
-        try:
-            view = memoryview(thing)
-        except TypeError:
-            raise TypeError(f"memory, or an address, is wanted, not {type(thing).__name__}") from None
-        if not view.c_contiguous:
-            raise ValueError(f"this {type(thing).__name__} is not C-contiguous: copy it into one that is first")
-        if writable and view.readonly:
-            raise ValueError(f"this {type(thing).__name__} is read-only: it cannot be the destination")
-        return cls(view, view.nbytes, HOST, view)
+        buffer = as_buffer(thing, writable)
+        if writable and buffer.is_readonly:
+            raise ValueError("this memory is read-only: it cannot be the destination")
+        place = (UNIFIED if buffer.is_host_accessible else DEVICE) if buffer.is_device_accessible else HOST
+        return cls(buffer.pointer, buffer.size, place, buffer)
 
 
 def _count(name: str, value: Any, least: int = 0) -> int:

@@ -89,6 +89,40 @@ int keep_in_capture(stream_object *s, PyObject *o) {
     return keep_object(graph, o) ? 0 : -1;
 }
 
+uint64_t capture_of(stream_object *s) {
+    CUstreamCaptureStatus state = CU_STREAM_CAPTURE_STATUS_NONE;
+    cuuint64_t number = 0;
+    CUresult status;
+    int pushed = UNLIKELY(is_default_stream(s->handle)) ? enter_quietly(s->context) : 0;
+    CALL_QUIETLY(s->context, status, D.cuStreamGetCaptureInfo_v2(s->handle, &state, &number, NULL, NULL, NULL));
+    leave(pushed);
+    return status || state != CU_STREAM_CAPTURE_STATUS_ACTIVE ? 0 : number;
+}
+
+/* ---- memory that is dropped while a stream is captured ------------------------------------------------------------------------ */
+
+static PyObject *deferred; /* a list of buffers, freed when no capture is under way */
+
+static int defer(buffer_object *b) {
+    buffer_object *twin = buffer_new(b->pointer, b->size, b->context, b->flags);
+    if (!deferred) deferred = PyList_New(0);
+    int failed = !twin || !deferred || PyList_Append(deferred, (PyObject *)twin);
+    if (!failed) { /* it has what there is to free from now on */
+        twin->how = b->how;
+        twin->resource = Py_XNewRef(b->resource);
+        twin->stream = (stream_object *)Py_XNewRef((PyObject *)b->stream);
+        b->how = NOT_FREED;
+    }
+    Py_XDECREF((PyObject *)twin);
+    if (failed) PyErr_Clear();
+    return !failed;
+}
+
+int leave_to_capture(buffer_object *b) {
+    if (b->capture) return !captures || !b->stream || b->stream->closed || capture_of(b->stream) != b->capture;
+    return captures && b->how != FREED_BY_RESOURCE && !b->pending && defer(b);
+}
+
 /* graph_keep(graph, object) -> the user object */
 static PyObject *graph_keep(PyObject *Py_UNUSED(module), PyObject *args) {
     unsigned long long graph;
@@ -113,6 +147,9 @@ static PyObject *graph_release(PyObject *Py_UNUSED(module), PyObject *args) {
 /* count_captures(change) */
 static PyObject *count_captures(PyObject *Py_UNUSED(module), PyObject *change) {
     captures += (int)PyLong_AsLong(change);
+    PyObject *free_now = captures ? NULL : deferred;
+    if (free_now) deferred = NULL;
+    Py_XDECREF(free_now);
     Py_RETURN_NONE;
 }
 
