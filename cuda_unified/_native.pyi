@@ -200,7 +200,7 @@ class Launcher:
 
 def launch(stream: Any, config: Any, kernel: Any, /, *args: Any) -> None: ...
 
-class GraphHandle:
+class Graph:
     context: Any
     owner: Any
     @property

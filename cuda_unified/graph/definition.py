@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cubind import driver
 
 from .. import _native
-from ..errors import closed
 from .building import Building
 from .nodes import Entry, Node
 from .work import ConditionalWork, KernelWork, Work, kept_by_graph
@@ -109,8 +108,6 @@ class Graph(Building):
     @property
     def address(self) -> int:
         """The handle as an int."""
-        if self._handle.is_closed:
-            raise closed(self)
         address: int = self._handle.address
         return address
 
@@ -161,6 +158,7 @@ class Graph(Building):
 
     def _forget(self, handle: int) -> None:
         entry = self._entries.pop(handle)
+        entry.work = entry.bodies = None
         if entry.kept is not None:
             _native.graph_release(self._root.address, entry.kept)
 

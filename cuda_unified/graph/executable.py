@@ -349,7 +349,10 @@ def _why_not(error: CudaError, params: Any, graph: Graph) -> CudaError:
     name = getattr(params.result_out, "name", "").removeprefix("CUDA_GRAPH_INSTANTIATE_")
     if error.code is None or name in ("", "SUCCESS"):
         return error
-    said = f"graph={graph!r}, reason={name.lower().replace('_', ' ')}"
+    reason = name.lower().replace("_", " ")
+    if name == "ERROR" and any(node.kind in ("allocate", "free") for node in graph.nodes):
+        reason = "a graph with memory of its own can have one executable at a time: close the other one first"
+    said = f"graph={graph!r}, reason={reason}"
     if int(params.hErrNode_out or 0):
         from .nodes import kind_of
 

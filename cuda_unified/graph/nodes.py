@@ -77,8 +77,8 @@ class Node:
     def kind(self) -> str:
         """What it does: "kernel", "copy", "fill", "call", "graph", "empty", "event_wait", "event_record", "allocate",
         "free", "conditional", "semaphore_signal", "semaphore_wait" or "memory_operations"."""
-        work = self._entry.work
-        return work.kind if work is not None and self.address else self._kind()
+        address, work = self.address, self._entry.work
+        return kind_of(address) if work is None else work.kind
 
     def _kind(self) -> str:
         return kind_of(self.address)

@@ -4,7 +4,7 @@
 
 /* ---- definitions ------------------------------------------------------------------------------------------------------------- */
 
-static PyTypeObject *GraphHandle_type, *GraphExec_type;
+static PyTypeObject *Graph_type, *GraphExec_type;
 
 typedef struct {
     PyObject_HEAD PyObject *weakrefs;
@@ -34,11 +34,11 @@ static PyObject *wrap_graph(PyObject *Py_UNUSED(module), PyObject *args) {
     unsigned long long handle;
     PyObject *context, *owner;
     if (!PyArg_ParseTuple(args, "KO!O", &handle, Context_type, &context, &owner)) return NULL;
-    if (owner != Py_None && Py_TYPE(owner) != GraphHandle_type) {
-        PyErr_SetString(PyExc_TypeError, "wrap_graph(handle, context, owner): the owner is a GraphHandle or None");
+    if (owner != Py_None && Py_TYPE(owner) != Graph_type) {
+        PyErr_SetString(PyExc_TypeError, "wrap_graph(handle, context, owner): the owner is one of these or None");
         return NULL;
     }
-    graph_object *g = new_object(GraphHandle_type);
+    graph_object *g = new_object(Graph_type);
     if (!g) return NULL;
     g->handle = (CUgraph)(uintptr_t)handle;
     g->context = (context_object *)Py_NewRef(context);
@@ -102,7 +102,7 @@ static PyType_Slot graph_slots[] = {
     {Py_tp_getset, graph_getters},
     {0, NULL},
 };
-static PyType_Spec graph_spec = {"cuda_unified._native.GraphHandle", sizeof(graph_object), 0,
+static PyType_Spec graph_spec = {"cuda_unified._native.Graph", sizeof(graph_object), 0,
                                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, graph_slots};
 
 /* ---- executables --------------------------------------------------------------------------------------------------------------- */
@@ -299,7 +299,7 @@ static PyMethodDef functions[] = {
 };
 
 int graph_ready(PyObject *module) {
-    GraphHandle_type = add_type(module, &graph_spec, NULL);
-    GraphExec_type = GraphHandle_type ? add_type(module, &exec_spec, NULL) : NULL;
+    Graph_type = add_type(module, &graph_spec, NULL);
+    GraphExec_type = Graph_type ? add_type(module, &exec_spec, NULL) : NULL;
     return GraphExec_type ? PyModule_AddFunctions(module, functions) : -1;
 }
