@@ -267,7 +267,9 @@ def test_pytorch():
         for lazy, mend in [(z.conj(), "conj"), (z.conj().imag, "neg")]:
             with pytest.raises(BufferError, match=mend):
                 take(lazy)
-            assert np.array_equal(np.asarray(take(getattr(lazy, f"resolve_{mend}")())), lazy.resolve_conj().resolve_neg())
+            assert np.array_equal(
+                np.asarray(take(getattr(lazy, f"resolve_{mend}")())), lazy.resolve_conj().resolve_neg()
+            )
     assert torch.from_dlpack(cu.full(3, 1.5, device="cpu", dtype="bfloat16")).tolist() == [1.5] * 3
 
 

@@ -250,7 +250,7 @@ def test_if_else_and_defaults(stream: Any, graph: Any, words: Words, step: Any, 
     run(graph, stream, 2)
     assert words[0] == 2 * expected
     with pytest.raises(AttributeError, match="if_else"):
-        graph.if_(graph.create_condition(0)).otherwise
+        graph.if_(graph.create_condition(0)).otherwise  # noqa: B018
 
 
 def test_while(stream: Any, graph: Any, words: Words, step: Any) -> None:
@@ -299,7 +299,7 @@ def test_edges_are_added_and_taken_away(graph: Any) -> None:
     b.remove()
     assert graph.nodes == (a, c) and graph.edges == ()
     with pytest.raises(ValueError, match="removed"):
-        b.predecessors
+        b.predecessors  # noqa: B018
     assert "removed" in repr(b)
 
 
@@ -321,7 +321,7 @@ def test_complaint_15_outputs_are_copies(graph: Any) -> None:
     graph.close()
     assert len(edges) == 1 and edges[0].source == nodes[0]
     with pytest.raises(cu.ClosedError, match="this Graph is closed"):
-        nodes[0].predecessors
+        nodes[0].predecessors  # noqa: B018
 
 
 def test_updates_of_definitions(device: Any, stream: Any, graph: Any, words: Words, step: Any) -> None:
@@ -459,13 +459,13 @@ def test_a_closed_graph_says_so(device: Any, step: Any, words: Words) -> None:
     graph.close()
     for use in (
         lambda: graph.nodes,
-        lambda: graph.add_empty(),
+        graph.add_empty,
         lambda: graph.add_kernel(step, ONE, words.buffer, 1, 1),
-        lambda: graph.instantiate(),
-        lambda: graph.clone(),
-        lambda: graph.to_dot(),
-        lambda: graph.create_condition(),
-        lambda: node.remove(),
+        graph.instantiate,
+        graph.clone,
+        graph.to_dot,
+        graph.create_condition,
+        node.remove,
         lambda: node.address,
     ):
         with pytest.raises(cu.ClosedError, match="this Graph is closed"):

@@ -67,7 +67,7 @@ def test_instantiation_options(device: Any, stream: Any, graph: Any, words: Word
         pass
     assert one.is_closed and repr(one) == "<GraphExec, closed>"
     one.close()
-    for use in (lambda: one.launch(stream), lambda: one.upload(), lambda: one.update(graph), lambda: one.address):
+    for use in (lambda: one.launch(stream), one.upload, lambda: one.update(graph), lambda: one.address):
         with pytest.raises(cu.ClosedError, match="this GraphExec is closed"):
             use()
 
@@ -315,7 +315,7 @@ def test_removed_and_updated_nodes_let_go(device: Any, stream: Any, graph: Any, 
     node.remove()
     _wait_until(lambda: refs[1]() is None)
     with pytest.raises(ValueError, match="removed"):
-        node.kind
+        node.kind  # noqa: B018
 
 
 def test_a_condition_keeps_no_graph(device: Any) -> None:
