@@ -75,14 +75,14 @@ class Capture:
         needs = graph._handles(self.after)
         mode = driver.CUstreamCaptureMode(MODES[self.mode])
         data = [driver.CUgraphEdgeData()] * len(needs)
+        _native.push_stream(stream)
         try:
-            with stream.context:
-                driver.cuStreamBeginCaptureToGraph(stream.address, graph.address, needs, data, None, mode)
-        except CudaError as error:
-            raise self._worded(error, "begin") from None
+            driver.cuStreamBeginCaptureToGraph(stream.address, graph.address, needs, data, None, mode)
+        except BaseException as error:
+            _native.pop_stream()
+            raise (self._worded(error, "begin") if isinstance(error, CudaError) else error) from None
         graph._capture = self
         _native.count_captures(1)
-        _native.push_stream(stream)
         return graph
 
     def __exit__(self, kind: Any, failure: BaseException | None, _: object) -> None:
@@ -109,10 +109,16 @@ class Capture:
 
     def _end(self) -> None:
         try:
-            with self.stream.context:
-                driver.cuStreamEndCapture(self.stream.address)
+            self._end_once()
         except CudaError as error:
+            with suppress(CudaError):  # whatever it was: the stream must not stay captured
+                if self.stream.is_capturing:
+                    self._end_once()
             raise self._worded(error, "end") from None
+
+    def _end_once(self) -> None:
+        with self.stream.context:
+            driver.cuStreamEndCapture(self.stream.address)
 
     def _discard(self) -> None:
         """What was captured is no graph; one that was given keeps the nodes it has."""

@@ -70,14 +70,14 @@ class _Hooks:
 
     def retire(self, things: object) -> None:
         """Keeps things until the launches that there were are done."""
-        events = [event for event in self.events.values() if not event.done]
+        events = [event for event in self.events.values() if not _is_over(event)]
         if events:
             self.old.append((events, things))
             self.events.clear()  # later launches have events of their own
 
     def sweep(self) -> None:
         """Drops what no launch uses any more."""
-        self.old = [(events, things) for events, things in self.old if not all(event.done for event in events)]
+        self.old = _still_used(self.old)
 
     def clear(self) -> None:
         """Nothing that was put is used by later launches."""
@@ -87,10 +87,24 @@ class _Hooks:
 
     def __del__(self) -> None:
         busy = [*self.old]
-        events = [event for event in self.events.values() if not event.done] if self.current else []
+        events = [event for event in self.events.values() if not _is_over(event)] if self.current else []
         if events:
             busy.append((events, list(self.current.values())))
-        _orphans[:] = [(e, t) for e, t in (*_orphans, *busy) if not all(event.done for event in e)]
+        _orphans[:] = _still_used([*_orphans, *busy])
+
+
+def _is_over(event: Any) -> bool:
+    """Whether what an event is behind has been done; not asked during captures, which that could make invalid."""
+    if _native.count_captures(0):
+        return False
+    try:
+        return bool(event.done)
+    except CudaError:  # what failed is over too
+        return True
+
+
+def _still_used(things: list[tuple[list[Any], object]]) -> list[tuple[list[Any], object]]:
+    return [(events, thing) for events, thing in things if not all(map(_is_over, events))]
 
 
 _orphans: list[tuple[list[Any], object]] = []

@@ -66,10 +66,12 @@ static CUuserObject keep_object(CUgraph graph, PyObject *o) {
         Py_BEGIN_ALLOW_THREADS status = D.cuGraphRetainUserObject(graph, object, 1, CU_GRAPH_USER_OBJECT_MOVE);
         Py_END_ALLOW_THREADS if (!status) return object;
     }
-    /* a user object that no graph took has no other owner: it is left to the driver, and its object with it */
     if (!object) {
         Py_DECREF(o);
         free(g);
+    } else { /* its only reference is ours: the object comes back by the destructor */
+        Py_BEGIN_ALLOW_THREADS D.cuUserObjectRelease(object, 1);
+        Py_END_ALLOW_THREADS
     }
     fail(status, function, NULL);
     return NULL;
@@ -85,6 +87,11 @@ int keep_in_capture(stream_object *s, PyObject *o) {
         return -1;
     }
     /* the legacy stream cannot be asked during a capture, and is never captured itself */
+    if (status && status != CUDA_ERROR_STREAM_CAPTURE_IMPLICIT) {
+        Py_DECREF(o);
+        fail(status, "cuStreamGetCaptureInfo", "stream=%R", (PyObject *)s);
+        return -1;
+    }
     if (status || state != CU_STREAM_CAPTURE_STATUS_ACTIVE || !graph) return Py_DECREF(o), 0;
     return keep_object(graph, o) ? 0 : -1;
 }
@@ -144,13 +151,13 @@ static PyObject *graph_release(PyObject *Py_UNUSED(module), PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* count_captures(change) */
+/* count_captures(change) -> how many are under way then */
 static PyObject *count_captures(PyObject *Py_UNUSED(module), PyObject *change) {
     captures += (int)PyLong_AsLong(change);
     PyObject *free_now = captures ? NULL : deferred;
     if (free_now) deferred = NULL;
     Py_XDECREF(free_now);
-    Py_RETURN_NONE;
+    return PyLong_FromLong(captures);
 }
 
 static PyObject *things_in_graphs(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(arg)) {

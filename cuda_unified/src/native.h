@@ -73,6 +73,7 @@
     X(cuGraphExecDestroy)         \
     X(cuGraphLaunch)              \
     X(cuGraphUpload)              \
+    X(cuUserObjectRelease)        \
     X(cuGraphReleaseUserObject)
 
 struct driver_functions {
