@@ -83,7 +83,7 @@ def test_the_picture_has_all_and_nothing_overlaps(graph: Any, tmp_path: Path, mo
     assert any(text.startswith('call a "call" <of> \\ many & ') and text.endswith("…") for text in texts)
     places = [tuple(float(box.get(name)) for name in ("x", "y", "width", "height")) for box in boxes]
     for i, (x, y, w, h) in enumerate(places):
-        assert 0 <= x and 0 <= y and x + w <= width and y + h <= height
+        assert min(x, y) >= 0 and x + w <= width and y + h <= height
         for u, v, s, t in places[:i]:
             apart = x + w <= u or u + s <= x or y + h <= v or v + t <= y
             inside = (u <= x and v <= y and x + w <= u + s and y + h <= v + t) or (
