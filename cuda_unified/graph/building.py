@@ -44,6 +44,11 @@ class Building:
     _root: Any
 
     @property
+    def address(self) -> int:
+        """The handle as an int."""
+        raise NotImplementedError
+
+    @property
     def context(self) -> Context:
         """The context that its nodes are for."""
         raise NotImplementedError
@@ -166,7 +171,7 @@ class Building:
     # ---- conditions ----------------------------------------------------------------------------------------------
 
     def create_condition(self, default: int | None = None) -> Condition:
-        """A value for `if_`, `while_` and `switch`, one node each.
+        """A value for `if_`, `while_` or `switch` of this graph: for one node, which must follow.
 
         default: what it is at the start of each launch; None: what it was at the end of the last one.
         """
@@ -177,8 +182,7 @@ class Building:
         if not 0 <= value < 1 << 32:
             raise ValueError(f"a condition is from 0 to 2**32 - 1, not {default}")
         with self.context:
-            root = self._root.address
-            number = int(driver.cuGraphConditionalHandleCreate(root, self.context.address, value, flags))
+            number = int(driver.cuGraphConditionalHandleCreate(self.address, self.context.address, value, flags))
         return Condition(self, number, default)  # type: ignore[arg-type]
 
     def _conditional(self, condition: Condition, form: str, count: int, after: After) -> Node:

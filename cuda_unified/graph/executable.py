@@ -20,16 +20,31 @@ if TYPE_CHECKING:
 
 
 class _State:
-    """What an executable was made from, and what of its nodes was changed since."""
+    """What an executable was made from, whose nodes name its own for ever, and what it was changed to since."""
 
-    __slots__ = ("calls", "graph", "overrides")
+    __slots__ = ("calls", "graph", "origin", "overrides", "works")
 
     def __init__(self, graph: Graph) -> None:
+        self.origin = graph
         self.take(graph)
 
     def take(self, graph: Graph) -> None:
+        """The executable does what a graph says now."""
         self.graph, self.calls = graph, list(graph._calls)
         self.overrides: dict[Node, tuple[Work, Any]] = {}
+        # work of nodes by their place: what the driver pairs was made in the same order
+        self.works: list[Work] | None = None
+        if graph is not self.origin:
+            self.works = [node.work for node in graph.nodes]
+
+    def work_of(self, node: Node) -> Work:
+        """What a node of the origin does in the executable."""
+        if node in self.overrides:
+            return self.overrides[node][0]
+        nodes = self.origin.nodes if self.works is not None and node.graph is self.origin else ()
+        if self.works is None or node not in nodes or len(nodes) != len(self.works):
+            return node.work
+        return self.works[nodes.index(node)]
 
 
 class _Hooks:
@@ -118,8 +133,8 @@ class GraphExec(_native.GraphExec):
     `launch(stream)` runs it; launches of one executable are one behind the other, also in different streams.  It lives
     until its launches are done; the graph may be closed before.  Threads may share it.
 
-    `executable[node]` is a node of the graph that it was made from (or updated to) in it: there it can be updated, disabled
-    and enabled, for later launches.
+    `executable[node]` is a node of the graph that it was made from in it, also after updates from other graphs: there it can
+    be updated, disabled and enabled, for later launches.
 
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__GRAPH.html
     """
@@ -176,8 +191,9 @@ class GraphExec(_native.GraphExec):
 
         if not isinstance(node, Node):
             raise TypeError(f"a Node is wanted, not {type(node).__name__}")
-        if node.graph._root is not self.graph._root:
-            raise ValueError("this node is of another graph than the executable")
+        self.address  # noqa: B018 - raises where it is closed
+        if node.graph._root is not self._state.origin._root:
+            raise ValueError("this node is of another graph than the one that the executable was made from")
         node.address  # noqa: B018 - raises where the node was removed
         return ExecNode(self, node)
 
@@ -213,8 +229,8 @@ class ExecNode:
     @property
     def work(self) -> Work:
         """What it does in the executable."""
-        override = self.executable._state.overrides.get(self.node)
-        return override[0] if override else self.node.work
+        work: Work = self.executable._state.work_of(self.node)
+        return work
 
     def update(self, *args: Any, **changes: Any) -> None:
         """Changes what it does in later launches; arguments as of `Node.update`.

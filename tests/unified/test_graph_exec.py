@@ -114,6 +114,25 @@ def test_an_update_takes_over_another_graph(device: Any, stream: Any, words: Wor
         assert (words[0], words[1]) == (3 * value, value)
 
 
+def test_nodes_of_the_first_graph_name_those_of_the_executable(
+    device: Any, stream: Any, graph: Any, words: Words, step: Any
+) -> None:
+    node = graph.add_kernel(step, ONE, words.buffer, 1, 1)
+    executable, other = graph.instantiate(), cu.Graph(device)
+    theirs = other.add_kernel(step, ONE, words.buffer, 1, 10)
+    executable.update(other)
+    assert executable.graph is other and executable[node].work.args[2] == 10
+    with pytest.raises(ValueError, match="another graph"):
+        executable[theirs]
+    other.close()
+    executable[node].update(config=ONE)  # the arguments are those of the update
+    executable.launch(stream)
+    executable[node].update(words.buffer, 1, 100)
+    executable.launch(stream)
+    stream.sync()
+    assert words[0] == 110
+
+
 def test_updates_that_cannot_be_made_name_node_and_reason(
     device: Any, stream: Any, graph: Any, words: Words, step: Any
 ) -> None:
@@ -200,7 +219,7 @@ def test_what_an_executable_cannot_change(device: Any, graph: Any, words: Words,
         executable[copy].update(src=bytes(4))
     with pytest.raises(TypeError, match="nothing to update"):
         executable[empty].update(3)
-    with pytest.raises(ValueError, match="another graph"):
+    with pytest.raises(ValueError, match="another graph than the one"):
         executable[other.add_empty()]
     with pytest.raises(TypeError, match="a Node is wanted"):
         executable[0]
