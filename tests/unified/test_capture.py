@@ -167,6 +167,7 @@ def test_such_memory_that_is_dropped_later_stays_the_graphs(device: Any, stream:
         buffer = device.allocate(4, stream)
         buffer.fill(3, stream=stream)
         words.buffer[:4].copy_from(buffer, stream=stream)
+    pointer = buffer.pointer
     del buffer
     gc.collect()
     with stream.capture() as other:
@@ -174,6 +175,9 @@ def test_such_memory_that_is_dropped_later_stays_the_graphs(device: Any, stream:
     assert kinds(graph) == ["allocate", "fill", "copy"] and kinds(other) == []
     run(graph, stream, 2, auto_free=True)
     assert words[0] == 0x03030303
+    other.add_free(pointer)
+    run(other, stream)
+    assert cu.GraphMemoryResource(device).statistics.used == 0
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")

@@ -410,3 +410,24 @@ def test_closing_while_another_thread_launches(device: Any, graph: Any, words: W
     for thread in threads:
         thread.join(20)
     assert len(ends) == 4
+
+
+def test_threads_build_graphs_of_their_own(device: Any, step: Any) -> None:
+    results: list[int] = []
+
+    def work(i: int) -> None:
+        stream = device.stream()
+        words = Words(device, stream)
+        for k in range(10):
+            graph = cu.Graph(device)
+            a = graph.add_fill(words.buffer, k)
+            graph.add_kernel(step, ONE, words.buffer[4:], 0, i, after=a)
+            run(graph, stream)
+        results.append(words[1] * 1000 + words[0] % 256)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [1000 * i + 9 for i in range(8)]
