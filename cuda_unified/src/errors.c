@@ -47,8 +47,27 @@ PyObject *raise_forked(void) {
     return NULL;
 }
 
+/* A kernel failed: the context answers every call with that from now on, and whoever waited for the kernel was told. */
+int is_lasting(CUresult status) {
+    switch (status) {
+    case CUDA_ERROR_ILLEGAL_ADDRESS:
+    case CUDA_ERROR_LAUNCH_TIMEOUT:
+    case CUDA_ERROR_ASSERT:
+    case CUDA_ERROR_HARDWARE_STACK_ERROR:
+    case CUDA_ERROR_ILLEGAL_INSTRUCTION:
+    case CUDA_ERROR_MISALIGNED_ADDRESS:
+    case CUDA_ERROR_INVALID_ADDRESS_SPACE:
+    case CUDA_ERROR_INVALID_PC:
+    case CUDA_ERROR_LAUNCH_FAILED:
+    case CUDA_ERROR_CONTEXT_IS_DESTROYED:
+    case CUDA_ERROR_DEINITIALIZED: return 1;
+    default: return 0;
+    }
+}
+
 void warn_unraisable(CUresult status, const char *function, PyObject *about) {
     PyObject *type, *value, *trace;
+    if (is_lasting(status)) return;
     PyErr_Fetch(&type, &value, &trace);
     fail(status, function, NULL);
     PyErr_WriteUnraisable(about);
