@@ -39,7 +39,8 @@ def _kernel(node: Node) -> Work:
 
     p = driver.cuGraphKernelNodeGetParams(node.address)
     handle, is_function = (int(p.kern), False) if int(p.kern) else (int(p.func), True)
-    kernel = Kernel.from_handle(handle, is_function=is_function, owner=node.graph._handle)
+    # it does not keep the graph: an update lets the graph keep it.  The graph has the kernel that was launched.
+    kernel = Kernel.from_handle(handle, is_function=is_function)
     grid, block = (p.gridDimX, p.gridDimY, p.gridDimZ), (p.blockDimX, p.blockDimY, p.blockDimZ)
     return KernelWork(kernel, LaunchConfig(grid, block, p.sharedMemBytes))
 
