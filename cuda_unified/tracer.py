@@ -21,9 +21,10 @@ from .device import Device
 
 @dataclass(frozen=True)
 class TraceEvent:
-    """One call: kind ("kernel", "copy", "fill", "graph", "wait", "other"), name (of the kernel, or the C function), stream (its
-    handle), thread, begin and end on the host in ns, `device_begin` and `device_end` in ns of the same clock as well as it can be known
-    (None where the device does nothing), size (bytes of a copy or fill), grid, block, shared_memory of a kernel."""
+    """One call: kind ("kernel", "copy", "fill", "graph", "wait", "other"), name (of the kernel, or the C function), stream
+    (its handle), thread, begin and end on the host in ns, `device_begin` and `device_end` in ns of the same clock as well as
+    it can be known (None where the device does nothing), size (bytes of a copy or fill), grid, block, shared_memory of a
+    kernel."""
 
     kind: str
     name: str

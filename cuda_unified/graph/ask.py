@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import TYPE_CHECKING, Any
 
 from cubind import CudaError, driver
@@ -113,5 +112,5 @@ def parts_of(node: Node) -> tuple[Graph, ...]:
 
 def graphs_at(conditional: Any) -> list[int]:
     """The bodies that the driver's record has."""
-    array = int(conditional.phGraph_out)
-    return list((ctypes.c_uint64 * conditional.size).from_address(array)) if array else []
+    handles: list[int] = _native.handles_at(int(conditional.phGraph_out), conditional.size)
+    return handles
