@@ -27,14 +27,15 @@ FOLDERS = {"driver": API, "runtime": [*API, f"-I{SOURCES / 'driver'}"]}
 # arithmetic is as PTX defines it, not as C++ might improve it
 MACHINE = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fno-strict-aliasing"]
 # handlers of instructions are compiled for several levels of x86-64, and one is chosen at start
-LEVELS = {"base": []} | (
+LEVELS = (
     {
+        "base": ["-Os"],  # for processors of before 2009: small is enough
         "v2": ["-march=x86-64-v2"],
         "v3": ["-march=x86-64-v3"],
         "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
     }
     if platform.machine() in ("x86_64", "AMD64")
-    else {}
+    else {"base": []}
 )
 # the C++ library is linked in: programs that load the device may have an older one
 LINK = ["-shared", "-pthread", "-static-libstdc++", "-static-libgcc", "-Wl,-Bsymbolic", "-Wl,-z,nodelete",
@@ -60,22 +61,22 @@ def variants(source):
     return [(f".{name}", ["-O3", *MACHINE, f"-DCPU_DEVICE_LEVEL={name}", *flags]) for name, flags in LEVELS.items()]
 
 
-def up_to_date(obj, command):
-    """Whether an object was made by this command from files that are older than it."""
+def up_to_date(obj, command, also):
+    """Whether an object was made by this command from files that are older than it, those of `also` included."""
     listed, noted = obj.with_suffix(".d"), obj.with_suffix(".cmd")
     if not (obj.exists() and listed.exists() and noted.exists()) or noted.read_text() != command:
         return False
-    needs = listed.read_text().replace("\\\n", " ").partition(":")[2].split()
+    needs = [*listed.read_text().replace("\\\n", " ").partition(":")[2].split(), *also]
     made = obj.stat().st_mtime
     return all(Path(p).exists() and Path(p).stat().st_mtime <= made for p in needs)
 
 
-def compile_one(source, obj, flags):
+def compile_one(source, obj, flags, also=()):
     """Compiles one object if it needs to be; returns whether it was."""
     extra = shlex.split(os.environ.get("CXXFLAGS", ""))
     command = [*compiler(), *COMMON, *flags, *extra, "-MMD", "-c", str(source), "-o", str(obj)]
     text = shlex.join(command)
-    if up_to_date(obj, text):
+    if up_to_date(obj, text, also):
         return False
     obj.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(command, check=True)
@@ -84,14 +85,18 @@ def compile_one(source, obj, flags):
 
 
 def precompile(objects, folder, header):
-    """The flags that use a folder's headers in precompiled form: they cost more than the code in most of its files."""
+    """Precompiles a folder's headers, which cost more than the code in most of its files: the flags that use them, and the file.
+
+    The compiler does not list what it found precompiled, so whoever uses the flags depends on the file.
+    """
     prelude = objects / folder / "prelude.hpp"
     text = f'#include "{SOURCES / folder / header}"\n'
     if not prelude.exists() or prelude.read_text() != text:
         prelude.parent.mkdir(parents=True, exist_ok=True)
         prelude.write_text(text)
-    compile_one(prelude, prelude.with_name("prelude.hpp.gch"), [*FOLDERS[folder], "-x", "c++-header"])
-    return ["-include", str(prelude)]
+    compiled = prelude.with_name("prelude.hpp.gch")
+    compile_one(prelude, compiled, [*FOLDERS[folder], "-x", "c++-header"])
+    return ["-include", str(prelude)], [compiled]
 
 
 def link(library, objects, exports, extra=()):
@@ -111,9 +116,11 @@ def build(folder, objects):
         (
             source,
             objects / source.parent.name / f"{source.stem}{suffix}.o",
-            flags + preludes.get(source.parent.name, []),
+            flags + use,
+            also,
         )
         for source in sorted(SOURCES.rglob("*.cpp"))
+        for use, also in [preludes.get(source.parent.name, ([], []))]
         for suffix, flags in variants(source)
     ]
     jobs.sort(key=lambda job: -job[0].stat().st_size * (2 if job[0].name.startswith("handlers_") else 1))

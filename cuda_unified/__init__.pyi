@@ -116,5 +116,6 @@ from .resources import SyncResource as SyncResource
 from .resources import register_host as register_host
 from .stream import Stream as Stream
 from .stream import current_stream as current_stream
+from .tracer import trace as trace
 from .tracing import LoggingResource as LoggingResource
 from .tracing import TrackingResource as TrackingResource

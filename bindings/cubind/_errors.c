@@ -85,6 +85,7 @@ static PyObject *make_cache(cu_module *m) {
 }
 
 PyObject *cubind_raise(cu_module *m, int func, int64_t status) {
+    if (PyErr_CheckSignals()) return NULL; /* a Ctrl-C that ended what was waited for is said as such */
     PyObject *cache = CU_LIKELY(m->error_classes != NULL) ? m->error_classes : make_cache(m);
     if (!m->enum_specs[m->status_enum].is_signed) status = (uint32_t)status; /* generated code has it as an int */
     PyObject *member = cache ? cu_from_enum(m, m->status_enum, status) : NULL;

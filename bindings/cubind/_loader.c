@@ -9,6 +9,8 @@
  */
 #include "_search.h"
 
+#include <signal.h>
+
 typedef void **table;
 
 typedef struct library {
@@ -160,6 +162,13 @@ static int is_open(library *lib) {
     return found_handle(&lib->found) != NULL;
 }
 
+/* Our own device is told which signal ends a kernel that Python waits for: its handlers run only when the call is back. */
+static void watch_signal(library *lib) {
+    void *handle = lib->shared.spec->stand_in ? found_handle(&lib->found) : NULL;
+    void *watch = handle ? os_symbol(handle, "cubind_cpu_interrupt_on") : NULL;
+    if (watch) ((void (*)(int))(uintptr_t)watch)(SIGINT);
+}
+
 /* With the GIL, which is released while files are looked at.  Raises, unless `quiet`: then no report is made either. */
 static int open_with_gil(library *lib, int quiet) {
     if (is_open(lib)) return 0;
@@ -177,6 +186,7 @@ static int open_with_gil(library *lib, int quiet) {
     Py_END_ALLOW_THREADS search_free(&s);
     if (failed && !quiet) return text_raise(&report, "LibraryNotFoundError");
     free(report.s);
+    if (!failed) watch_signal(lib);
     return failed;
 }
 
@@ -307,6 +317,30 @@ static PyObject *py_open(PyObject *Py_UNUSED(core), PyObject *arg) {
     return PyErr_Format(PyExc_ValueError, "no library is called %R", arg);
 }
 
+/* A function that only the CPU device has; NULL where the device is another one, or has it not. */
+static void *cpu_symbol(const char *name) {
+    for (library *lib = registry; lib; lib = lib->next) {
+        void *handle = lib->shared.spec->stand_in ? found_handle(&lib->found) : NULL;
+        void *symbol = handle ? os_symbol(handle, name) : NULL;
+        if (symbol) return symbol;
+    }
+    return NULL;
+}
+
+static PyObject *py_cpu_check(PyObject *Py_UNUSED(core), PyObject *args) {
+    int races, uninitialised;
+    if (!PyArg_ParseTuple(args, "ii", &races, &uninitialised)) return NULL;
+    void *check = cpu_symbol("cubind_cpu_check");
+    if (check) ((void (*)(int, int))(uintptr_t)check)(races, uninitialised);
+    return PyBool_FromLong(check != NULL);
+}
+
+static PyObject *py_cpu_interrupt(PyObject *Py_UNUSED(core), PyObject *Py_UNUSED(arg)) {
+    void *interrupt = cpu_symbol("cubind_cpu_interrupt");
+    if (interrupt) ((void (*)(void))(uintptr_t)interrupt)();
+    return PyBool_FromLong(interrupt != NULL);
+}
+
 /* What the CPU device says about the last kernel that failed; None where the device is another one. */
 static PyObject *py_cpu_report(PyObject *Py_UNUSED(core), PyObject *Py_UNUSED(arg)) {
     for (library *lib = registry; lib; lib = lib->next) {
@@ -334,6 +368,11 @@ static PyMethodDef functions[] = {
     {"_open", py_open, METH_O, "_open($module, name, /)\n--\n\nOpen a library by its short name; its path."},
     {"_cpu_report", py_cpu_report, METH_NOARGS,
      "_cpu_report($module, /)\n--\n\nThe CPU device's last report; None where another driver is used."},
+    {"_cpu_check", py_cpu_check, METH_VARARGS,
+     "_cpu_check($module, races, uninitialised, /)\n--\n\nTurn the CPU device's checkers on (1), off (0), or leave one "
+     "(-1); whether there is one."},
+    {"_cpu_interrupt", py_cpu_interrupt, METH_NOARGS,
+     "_cpu_interrupt($module, /)\n--\n\nEnd the launches that run on the CPU device; whether there is one."},
     {"_per_thread_default_stream", py_per_thread, METH_O,
      "_per_thread_default_stream($module, enable, /)\n--\n\nSwitch (True, False) or ask (None)."},
     {NULL, NULL, 0, NULL},

@@ -120,6 +120,14 @@ array_object *array_on_host(int ndim, const int64_t *shape, dtype_object *d) {
     return a;
 }
 
+/* A handle that somebody gave as an int may be gone when it is needed: it is not remembered. */
+void array_set_stream(array_object *a, stream_object *s) {
+    if (s && !s->owned && s->owner && PyLong_Check(s->owner) && (uintptr_t)s->handle > 2) s = NULL;
+    PyObject *before = (PyObject *)a->stream;
+    a->stream = (stream_object *)Py_XNewRef((PyObject *)s);
+    Py_XDECREF(before);
+}
+
 int array_is_contiguous(const array_object *a, int fortran) {
     int64_t expected = (int64_t)a->dtype->itemsize;
     if (!a->size) return 1;

@@ -99,7 +99,7 @@ static int follow(array_object *a, PyObject *theirs, PyObject *stream) {
             failed = 1;
         } else {
             from = stream_new(a->context, (CUstream)(uintptr_t)handle, 0, NULL);
-            failed = !from || stream_follows(ours->handle, from);
+            failed = !from || stream_follows(ours->handle, ours->context, from);
             Py_XDECREF((PyObject *)from);
         }
     }

@@ -254,7 +254,7 @@ static int follow_producer(const dlpack_exchange *api, array_object *a, const dl
     array_ready_in(a, ours);
     int failed = api->current_work_stream(t->device_type, t->device_id, &handle) != 0;
     theirs = failed ? NULL : stream_new(a->context, handle ? handle : (CUstream)(uintptr_t)1, 0, NULL);
-    failed = !theirs || stream_follows(ours->handle, theirs);
+    failed = !theirs || stream_follows(ours->handle, ours->context, theirs);
     Py_XDECREF((PyObject *)theirs);
     Py_DECREF((PyObject *)ours);
     if (failed && !PyErr_Occurred())

@@ -117,12 +117,12 @@ static PyObject *make_capsule(array_object *a, struct dlpack_where where, int ve
 
 /* ---- order ----------------------------------------------------------------------------------------------------------------- */
 
-int stream_follows(CUstream later, stream_object *earlier) {
-    if (later == earlier->handle) return 0;
+int stream_follows(CUstream later, const context_object *c, stream_object *earlier) {
+    if (later == earlier->handle && c->handle == earlier->context->handle) return 0; /* 1 is another stream elsewhere */
     CUresult status;
     event_object *e = event_create(earlier->context, CU_EVENT_DISABLE_TIMING);
     int failed = !e || event_record(e, earlier) ||
-                 CALL(earlier->context, is_default_stream(later), status, D.cuStreamWaitEvent(later, e->handle, 0));
+                 CALL(c, is_default_stream(later), status, D.cuStreamWaitEvent(later, e->handle, 0));
     if (!failed && status) {
         fail(status, "cuStreamWaitEvent", "stream=%p", later);
         failed = 1;
@@ -150,8 +150,8 @@ static int order(array_object *a, CUstream consumer, int host) {
     stream_object *now = current_stream(a->context);
     if (!now) return -1;
     stream_object *known = a->stream && a->stream != now && !a->stream->closed ? a->stream : NULL;
-    int failed = host ? wait_for_stream(now) : stream_follows(consumer, now);
-    if (!failed && known) failed = host ? wait_for_stream(known) : stream_follows(consumer, known);
+    int failed = host ? wait_for_stream(now) : stream_follows(consumer, a->context, now);
+    if (!failed && known) failed = host ? wait_for_stream(known) : stream_follows(consumer, a->context, known);
     Py_DECREF((PyObject *)now);
     return failed;
 }

@@ -43,6 +43,7 @@ PyMODINIT_FUNC PyInit__native(void) {
         buffer_ready,
         pool_ready,
         notify_ready,
+        trace_ready,
         keep_ready,
         copy_ready,
         plug_ready,
@@ -54,6 +55,8 @@ PyMODINIT_FUNC PyInit__native(void) {
         as_array_ready,
         exchange_ready,
         strided_ready,
+        graph_ready,
+        graph_keep_ready,
     };
     PyObject *module = driver_ready() || ending_ready() ? NULL : PyModule_Create(&definition);
     for (size_t i = 0; module && i < sizeof parts / sizeof *parts; i++)

@@ -68,7 +68,13 @@
     X(cuLaunchKernel)             \
     X(cuLaunchKernelEx)           \
     X(cuKernelGetParamInfo)       \
-    X(cuFuncGetParamInfo)
+    X(cuFuncGetParamInfo)         \
+    X(cuGraphDestroy)             \
+    X(cuGraphExecDestroy)         \
+    X(cuGraphLaunch)              \
+    X(cuGraphUpload)              \
+    X(cuUserObjectRelease)        \
+    X(cuGraphReleaseUserObject)
 
 struct driver_functions {
 #define X(name) __typeof__(((struct cubind_driver_table *)NULL)->name) name;
@@ -160,6 +166,7 @@ typedef struct buffer_object {
     struct buffer_object *root; /* of a part: the buffer that owns the memory (owner keeps it); else NULL */
     stream_object *stream;      /* freed in its order; NULL: at once */
     int exports;                /* views that others hold: it cannot be closed while there are any */
+    uint64_t capture;           /* allocated in a capture, of this number: memory of the graph; else 0 */
     int pending;                /* copies under way in other streams than its own (keep.c) */
     unsigned char how, flags, closed;
 } buffer_object;
@@ -373,14 +380,12 @@ static inline int array_shareable(array_object *a) {
     if (UNLIKELY(in_child && a->context)) return raise_forked(), 0;
     return array_usable(a);
 }
+COLD HIDDEN void array_set_stream(array_object *a, stream_object *s);
 static inline void array_ready_in(array_object *a, stream_object *s) { /* after work of the stream that writes it */
-    if (a->stream == s) return;
-    PyObject *before = (PyObject *)a->stream;
-    a->stream = (stream_object *)Py_XNewRef((PyObject *)s);
-    Py_XDECREF(before);
+    if (UNLIKELY(a->stream != s)) array_set_stream(a, s);
 }
-/* `later` does not begin before what `earlier` has now; handles of one context, or streams that know theirs. */
-HIDDEN int stream_follows(CUstream later, stream_object *earlier);
+/* Work of `later`, a handle in the context c, does not begin before what `earlier` has now. */
+HIDDEN int stream_follows(CUstream later, const context_object *c, stream_object *earlier);
 HIDDEN int array_wait_host(array_object *a); /* until what its stream has is done */
 
 /* Calls across the interpreter's end: whether Python may still be entered from a destructor of another library. */
@@ -400,6 +405,15 @@ HIDDEN PyObject *buffer_dlpack(PyObject *self, arguments a, Py_ssize_t n, PyObje
 HIDDEN PyObject *buffer_dlpack_device(PyObject *self, PyObject *unused);
 HIDDEN PyObject *buffer_cuda_interface(PyObject *self, void *closure);
 
+/* ---- graphs (graph.c, graph_keep.c) ---------------------------------------------------------------------------------------- */
+
+extern HIDDEN int captures; /* how many streams this layer captures now */
+/* Lets the graph that the stream captures keep an object (a new reference, taken over); 0, or -1 with an error. */
+HIDDEN int keep_in_capture(stream_object *s, PyObject *o);
+HIDDEN uint64_t capture_of(stream_object *s); /* the number of the capture that the stream is in; 0: none */
+/* Whether memory that nobody uses any more is not to be freed now: it is the graph's, or freeing it would disturb a capture. */
+HIDDEN int leave_to_capture(buffer_object *b);
+
 /* ---- parts, one file each: a type or functions that module.c adds ------------------------------------------------------ */
 
 HIDDEN int context_ready(PyObject *module);
@@ -413,6 +427,7 @@ HIDDEN int kernel_ready(PyObject *module);
 HIDDEN int config_ready(PyObject *module);
 HIDDEN int launch_ready(PyObject *module);
 HIDDEN int notify_ready(PyObject *module);
+HIDDEN int trace_ready(PyObject *module);
 HIDDEN int keep_ready(PyObject *module);
 HIDDEN int copy_ready(PyObject *module);
 HIDDEN int plug_ready(PyObject *module);
@@ -421,6 +436,8 @@ HIDDEN int array_ready(PyObject *module);
 HIDDEN int as_array_ready(PyObject *module);
 HIDDEN int exchange_ready(PyObject *module);
 HIDDEN int strided_ready(PyObject *module);
+HIDDEN int graph_ready(PyObject *module);
+HIDDEN int graph_keep_ready(PyObject *module);
 
 /* Makes a heap type and puts it into the module. */
 HIDDEN PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);

@@ -116,7 +116,8 @@ static inline int is_plain(const parameter *p, const context_object *c, const co
 }
 
 /* 1 if it was one of the common values, 0 for pack_value to look closer. */
-static INLINE int pack_common(char *to, PyObject *o, const parameter *p, const context_object *c) {
+static INLINE int pack_common(char *to, PyObject *o, const parameter *p, stream_object *s) {
+    const context_object *c = s->context;
     PyTypeObject *type = Py_TYPE(o);
     if (type == &PyLong_Type) {
         return pack_int(to, o, p);
@@ -134,8 +135,9 @@ static INLINE int pack_common(char *to, PyObject *o, const parameter *p, const c
         if (UNLIKELY(!is_plain(p, c, m->context, m->flags) || is_closed(m))) return 0;
         memcpy(to, &m->pointer, 8);
     } else if (type == Array_type) {
-        const array_object *m = (array_object *)o;
+        array_object *m = (array_object *)o;
         if (UNLIKELY(!is_plain(p, c, m->context, m->flags) || (m->buffer && is_closed(m->buffer)))) return 0;
+        if (!m->read_only) array_ready_in(m, s);
         memcpy(to, &m->pointer, 8);
     } else {
         return 0;
@@ -145,7 +147,7 @@ static INLINE int pack_common(char *to, PyObject *o, const parameter *p, const c
 
 int pack_one(place *p, PyObject *o) {
     const parameter as = {0, p->size, p->kind};
-    return p->size && pack_common(p->to, o, &as, p->stream->context) ? 0 : pack_value(p, o);
+    return p->size && pack_common(p->to, o, &as, p->stream) ? 0 : pack_value(p, o);
 }
 
 /* ---- all of them --------------------------------------------------------------------------------------------------------- */
@@ -191,12 +193,11 @@ int pack(packed *p, kernel_object *k, stream_object *s, arguments a, Py_ssize_t 
     }
     if (UNLIKELY(n != (Py_ssize_t)t->n)) return wrong_count(k, t->n, n);
     if (UNLIKELY((t->n > MOST_ON_STACK || t->size > BLOCK_ON_STACK) && more_room(p, t->n, t->size))) return -1;
-    const context_object *c = s->context;
     for (uint32_t i = 0; i < t->n; i++) {
         const parameter *one = &t->parameters[i];
         char *to = p->block + one->offset;
         p->pointers[i] = to;
-        if (LIKELY(pack_common(to, a[i], one, c))) continue;
+        if (LIKELY(pack_common(to, a[i], one, s))) continue;
         at.i = i;
         at.to = to;
         at.size = at.room = one->size;

@@ -216,7 +216,7 @@ static int follow(stream_object *s, const array_object *a) {
     stream_object *from = a->stream;
     if (!from || from == s || from->closed || (from->handle == s->handle && from->context == s->context)) return 0;
     if (CALL(s->context, is_default_stream(s->handle), status, D.cuStreamIsCapturing(s->handle, &state))) return -1;
-    return !status && state != CU_STREAM_CAPTURE_STATUS_NONE ? 0 : stream_follows(s->handle, from);
+    return !status && state != CU_STREAM_CAPTURE_STATUS_NONE ? 0 : stream_follows(s->handle, s->context, from);
 }
 
 static int end_of(array_object *a, memory_end *e) {

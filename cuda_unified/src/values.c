@@ -199,6 +199,7 @@ static int put_buffer(place *p, buffer_object *b) {
 }
 
 static int put_array(place *p, array_object *a) {
+    if (!a->read_only) array_ready_in(a, p->stream);
     return array_usable(a) ? put_memory(p, (PyObject *)a, a->pointer, a->size, a->context, a->flags) : -1;
 }
 

@@ -32,6 +32,7 @@ KEYS = (
     "source_line",
     "address",
     "nearest",
+    "notes",
 )
 
 
@@ -175,7 +176,21 @@ class Module:
         assert n >= 0, name
         return [(pairs[2 * k], pairs[2 * k + 1]) for k in range(n)]
 
-    def run(self, name, grid, block, *args, shared=0, cooperative=False, threads=1, steps=0, deterministic=False):
+    def run(
+        self,
+        name,
+        grid,
+        block,
+        *args,
+        shared=0,
+        cooperative=False,
+        threads=1,
+        steps=0,
+        deterministic=False,
+        cluster=(0, 0, 0),
+        races=False,
+        uninitialised=False,
+    ):
         """Runs a kernel; arguments are ints, floats (f32 or f64 by the parameter's size) or bytes."""
 
         def three(v):
@@ -191,8 +206,8 @@ class Module:
             elif isinstance(value, int):
                 value = (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
             block_bytes[offset : offset + size] = value
-        sizes = (ctypes.c_uint32 * 6)(*three(grid), *three(block))
-        options = (ctypes.c_uint64 * 5)(shared, cooperative, threads, steps, deterministic)
+        sizes = (ctypes.c_uint32 * 9)(*three(grid), *three(block), *three(cluster))
+        options = (ctypes.c_uint64 * 7)(shared, cooperative, threads, steps, deterministic, races, uninitialised)
         status = self.machine.lib.exec_run(
             ctypes.c_void_p(self.handle),
             name.encode(),

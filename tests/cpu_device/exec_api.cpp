@@ -5,6 +5,7 @@
 
 #include "exec/handlers.hpp"
 #include "exec/program.hpp"
+#include "memory/written.hpp"
 
 using namespace cpu_device;
 
@@ -53,6 +54,7 @@ int exec_free(uint64_t base) {
 int exec_copy_in(uint64_t to, const void *from, uint64_t size) {
     const Allocation *a = memory().find(to, size);
     if (a) std::memcpy(a->host + (to - a->base), from, size);
+    memory().written().mark(to, size);
     return a != nullptr;
 }
 int exec_copy_out(void *to, uint64_t from, uint64_t size) {
@@ -80,7 +82,8 @@ int exec_params(void *program, const char *name, uint32_t *pairs, int room) {
     return n;
 }
 
-// sizes: grid, block; options: dynamic shared bytes, cooperative, threads, steps, deterministic
+// sizes: grid, block, cluster (0: none); options: dynamic shared bytes, cooperative, threads, steps, deterministic, races,
+// uninitialised
 int exec_run(void *program, const char *name, const uint32_t *sizes, const uint64_t *options, const void *params,
              size_t size) {
     const Kernel *k = static_cast<Program *>(program)->kernel(name);
@@ -89,14 +92,24 @@ int exec_run(void *program, const char *name, const uint32_t *sizes, const uint6
     l.kernel = k;
     l.grid = {sizes[0], sizes[1], sizes[2]};
     l.block = {sizes[3], sizes[4], sizes[5]};
+    l.has_cluster = sizes[6];
+    if (l.has_cluster) l.cluster = {sizes[6], sizes[7], sizes[8]};
     l.dynamic_shared_bytes = static_cast<uint32_t>(options[0]);
     l.cooperative = options[1];
+    l.interrupts = interrupts();
     l.params.assign(static_cast<const uint8_t *>(params), static_cast<const uint8_t *>(params) + size);
     Options o;
     o.threads = static_cast<unsigned>(options[2]);
     o.step_budget = options[3];
     o.deterministic = options[4];
+    o.races = options[5];
+    o.uninitialised = options[6];
     return static_cast<int>(run(l, memory(), o, &stop_flag, last));
+}
+
+// Whether what is written to allocations from now on is noted.
+void exec_track(int on) {
+    memory().written().track(on);
 }
 
 // Warp-instructions of the last launch.
@@ -115,7 +128,9 @@ void exec_fault(char *out, size_t size) {
     s += "\nptx_line: " + std::to_string(last.ptx_place.line) + "\nptx_text: " + last.ptx_text +
          "\nsource_file: " + last.source_file;
     s += "\nsource_line: " + std::to_string(last.source_line) + "\naddress: " + std::to_string(last.address) +
-         "\nnearest: " + last.nearest + "\n";
+         "\nnearest: " + last.nearest + "\nnotes: ";
+    for (const std::string &note : last.notes) s += note + "; ";
+    s += "\n";
     put(s, out, size);
 }
 

@@ -182,3 +182,243 @@ extern "C" __global__ void whole_grid(int *x, int *out) {
     out[grid.thread_rank()] = x[grid.size() - 1 - grid.thread_rank()];
 }
 """
+
+CLUSTERS = r"""
+#include <cooperative_groups.h>
+namespace cg = cooperative_groups;
+// Each block's sum is read by the others of its cluster, out of its shared memory.
+extern "C" __global__ void sums(const int *x, int *out) {
+    __shared__ int part[256];
+    __shared__ int total;
+    cg::cluster_group cluster = cg::this_cluster();
+    unsigned t = threadIdx.x;
+    part[t] = x[blockIdx.x * blockDim.x + t];
+    if (t == 0) total = 0;
+    __syncthreads();
+    atomicAdd(&total, part[t]);
+    cluster.sync();
+    if (t == 0) {
+        int sum = 0;
+        for (unsigned r = 0; r < cluster.num_blocks(); r++) sum += *cluster.map_shared_rank(&total, r);
+        out[blockIdx.x] = sum;
+    }
+    cluster.sync();
+}
+extern "C" __global__ void __cluster_dims__(4, 1, 1) fixed(unsigned *out) {
+    cg::cluster_group c = cg::this_cluster();
+    unsigned b = blockIdx.x + gridDim.x * blockIdx.y;
+    if (threadIdx.x == 0) {
+        out[8 * b] = c.block_rank();
+        out[8 * b + 1] = c.num_blocks();
+        out[8 * b + 2] = c.block_index().x;
+        out[8 * b + 3] = c.dim_blocks().x;
+        out[8 * b + 4] = c.num_threads();
+        unsigned x, n, e;
+        asm volatile("mov.u32 %0, %%clusterid.x; mov.u32 %1, %%nclusterid.x;" : "=r"(x), "=r"(n));
+        asm volatile("{.reg .pred p; mov.pred p, %%is_explicit_cluster; selp.u32 %0, 1, 0, p;}" : "=r"(e));
+        out[8 * b + 5] = x;
+        out[8 * b + 6] = n;
+        out[8 * b + 7] = e;
+    }
+}
+// Counts into the bins of all blocks of the cluster: atomics in other blocks' shared memory.
+extern "C" __global__ void spread(const unsigned *x, unsigned *out, int n) {
+    extern __shared__ unsigned bins[];
+    cg::cluster_group c = cg::this_cluster();
+    bins[threadIdx.x] = 0;
+    c.sync();
+    for (unsigned i = c.thread_rank(); i < n; i += c.num_threads()) {
+        unsigned v = x[i];
+        atomicAdd(c.map_shared_rank(bins, v / blockDim.x) + v % blockDim.x, 1u);
+    }
+    c.sync();
+    out[c.block_rank() * blockDim.x + threadIdx.x] = bins[threadIdx.x];
+}
+// Writes to the next block, which waits.
+extern "C" __global__ void ring(int *out) {
+    __shared__ int box;
+    cg::cluster_group c = cg::this_cluster();
+    auto token = c.barrier_arrive();
+    c.barrier_wait(static_cast<decltype(token) &&>(token));
+    if (threadIdx.x == 0) *c.map_shared_rank(&box, (c.block_rank() + 1) % c.num_blocks()) = 100 + blockIdx.x;
+    c.sync();
+    if (threadIdx.x == 0) {
+        out[2 * blockIdx.x] = box;
+        out[2 * blockIdx.x + 1] = c.query_shared_rank(c.map_shared_rank(&box, 1));
+    }
+}
+extern "C" __global__ void leaves(int *out) {
+    __shared__ int box;
+    cg::cluster_group c = cg::this_cluster();
+    box = 7;
+    unsigned rank = c.block_rank();
+    if (rank == 1) return;
+    for (int k = 0; k < 10000 && rank == 0; k++) *(volatile int *)out = k;
+    if (rank == 0) out[1] = *c.map_shared_rank(&box, 1);
+}
+"""
+
+ASYNC = r"""
+#include <cooperative_groups.h>
+#include <cooperative_groups/memcpy_async.h>
+#include <cuda_pipeline_primitives.h>
+#include <cuda_awbarrier_primitives.h>
+namespace cg = cooperative_groups;
+#if __CUDA_ARCH__ < 900
+#define __mbarrier_try_wait(bar, token, time) __mbarrier_test_wait(bar, token)
+#endif
+// Two stages: one is copied while the other is used.
+extern "C" __global__ void staged(const int4 *x, int *out, int tiles) {
+    __shared__ int4 stage[2][64];
+    unsigned t = threadIdx.x;
+    int sum = 0;
+    __pipeline_memcpy_async(&stage[0][t], &x[t], 16);
+    __pipeline_commit();
+    for (int k = 0; k < tiles; k++) {
+        if (k + 1 < tiles) __pipeline_memcpy_async(&stage[(k + 1) & 1][t], &x[(k + 1) * 64 + t], 16);
+        __pipeline_commit();
+        __pipeline_wait_prior(1);
+        __syncthreads();
+        int4 v = stage[k & 1][63 - t];
+        sum += v.x + 2 * v.y + 3 * v.z + 4 * v.w;
+        __syncthreads();
+    }
+    out[t] = sum;
+}
+// The last bytes of each 16 are zeros that are not read.
+extern "C" __global__ void zero_fill(const int4 *x, int4 *out) {
+    __shared__ int4 s[32];
+    s[threadIdx.x] = make_int4(-1, -1, -1, -1);
+    __pipeline_memcpy_async(&s[threadIdx.x], &x[threadIdx.x], 16, 4 * (threadIdx.x % 4));  // as many zeros
+    __pipeline_commit();
+    __pipeline_wait_prior(0);
+    out[threadIdx.x] = s[threadIdx.x];
+}
+extern "C" __global__ void group_copy(const int *x, int *out, int n) {
+    extern __shared__ int s[];
+    cg::thread_block block = cg::this_thread_block();
+    cg::memcpy_async(block, s, x, sizeof(int) * n);
+    cg::wait(block);
+    for (int i = threadIdx.x; i < n; i += blockDim.x) out[i] = s[n - 1 - i];
+}
+// Threads hand a value on in turns, through an mbarrier that all arrive at.
+extern "C" __global__ void turns(int *out, int rounds) {
+    __shared__ __mbarrier_t bar;
+    __shared__ int s[96];
+    unsigned t = threadIdx.x;
+    if (t == 0) __mbarrier_init(&bar, blockDim.x);
+    __syncthreads();
+    s[t] = t;
+    for (int k = 0; k < rounds; k++) {
+        __mbarrier_token_t token = __mbarrier_arrive(&bar);
+        while (!__mbarrier_test_wait(&bar, token)) {}
+        int v = s[(t + 1) % blockDim.x];
+        token = __mbarrier_arrive(&bar);
+        while (!__mbarrier_try_wait(&bar, token, 1000)) {}
+        s[t] = v + 1;
+    }
+    out[t] = s[t];
+}
+"""
+
+BULK = r"""
+#include <cuda_awbarrier_primitives.h>
+// Warps 1.. produce, warp 0 uses; by the parity of two barriers.
+extern "C" __global__ void producers(const int *x, int *out, int rounds) {
+    __shared__ __mbarrier_t full, empty;
+    __shared__ int box[96];
+    unsigned t = threadIdx.x;
+    if (t == 0) {
+        __mbarrier_init(&full, 96);
+        __mbarrier_init(&empty, 32);
+    }
+    __syncthreads();
+    if (t >= 32) {
+        for (int k = 0; k < rounds; k++) {
+            while (!__mbarrier_try_wait_parity(&empty, !(k & 1), 1000)) {}
+            box[t - 32] = x[k * 96 + t - 32];
+            (void)__mbarrier_arrive(&full);
+        }
+    } else {
+        int sum = 0;
+        for (int k = 0; k < rounds; k++) {
+            while (!__mbarrier_try_wait_parity(&full, k & 1, 1000)) {}
+            for (int i = t; i < 96; i += 32) sum += box[i] * (k + 1);
+            (void)__mbarrier_arrive(&empty);
+        }
+        out[t] = sum;
+    }
+}
+__device__ unsigned at(const void *p) { return (unsigned)__cvta_generic_to_shared(p); }
+__device__ void wait(unsigned bar, unsigned parity) {
+    asm volatile("{ .reg .pred p; L: mbarrier.try_wait.parity.acquire.cta.shared::cta.b64 p, [%0], %1; @!p bra L; }" :: "r"(bar), "r"(parity) : "memory");
+}
+// Tiles come in by bulk copies, two at a time, and go out by them.
+extern "C" __global__ void tiles(const int *x, int *out, int n) {
+    __shared__ alignas(128) int in[2][256];
+    __shared__ alignas(128) int result[256];
+    __shared__ alignas(8) unsigned long long bar[2];
+    unsigned t = threadIdx.x;
+    if (t == 0) {
+        for (int k = 0; k < 2; k++) asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" :: "r"(at(&bar[k])));
+        asm volatile("fence.mbarrier_init.release.cluster; fence.proxy.async;" ::: "memory");
+    }
+    __syncthreads();
+    auto start = [&](int k) {
+        asm volatile("mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [%0], 1024;" :: "r"(at(&bar[k & 1])) : "memory");
+        asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], 1024, [%2];"
+                     :: "r"(at(in[k & 1])), "l"(x + 256 * k), "r"(at(&bar[k & 1])) : "memory");
+    };
+    if (t == 0) start(0);
+    for (int k = 0; k < n; k++) {
+        if (t == 0 && k + 1 < n) start(k + 1);
+        wait(at(&bar[k & 1]), (k >> 1) & 1);
+        if (t == 0) asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+        __syncthreads();
+        result[t] = in[k & 1][255 - t] * 2 + k;
+        asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+        __syncthreads();
+        if (t == 0) {
+            asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], 1024; cp.async.bulk.commit_group;"
+                         :: "l"(out + 256 * k), "r"(at(result)) : "memory");
+        }
+    }
+    if (t == 0) asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+}
+// Block 0 of the cluster sends one tile to all blocks of the mask; every block adds its part to one sum in block 0.
+extern "C" __global__ void __cluster_dims__(4, 1, 1) cast(const int *x, int *out, unsigned short mask) {
+    __shared__ alignas(128) int in[64], sum[64];
+    __shared__ alignas(8) unsigned long long bar, done;
+    unsigned t = threadIdx.x, rank, remote, there;
+    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+    sum[t] = 0;
+    in[t] = -5;
+    if (t == 0) {
+        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1; mbarrier.init.shared::cta.b64 [%1], 1;" :: "r"(at(&bar)), "r"(at(&done)));
+        if (mask >> rank & 1) asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], 256;" :: "r"(at(&bar)) : "memory");
+        if (rank == 0) asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" :: "r"(at(&done)), "r"(4 * 256 + 4 * 8) : "memory");
+    }
+    asm volatile("barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;" ::: "memory");
+    if (rank == 0 && t == 0)
+        asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1], 256, [%2], %3;"
+                     :: "r"(at(in)), "l"(x), "r"(at(&bar)), "h"(mask) : "memory");
+    if (mask >> rank & 1) wait(at(&bar), 0);
+    in[t] += rank;
+    __syncthreads();
+    asm volatile("mapa.shared::cluster.u32 %0, %1, 0;" : "=r"(remote) : "r"(at(&done)));
+    asm volatile("mapa.shared::cluster.u32 %0, %1, 0;" : "=r"(there) : "r"(at(sum)));
+    if (t == 0) {
+        asm volatile("cp.reduce.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes.add.s32 [%0], [%1], 256, [%2];"
+                     :: "r"(there), "r"(at(in)), "r"(remote) : "memory");
+        asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [%0], %1, [%2];"
+                     :: "r"(there + 256 - 4 * 4 + 4 * rank - 0), "r"(0), "r"(remote) : "memory");
+        asm volatile("red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.add.u32 [%0], %1, [%2];"
+                     :: "r"(there + 256 - 4 * 4 + 4 * rank), "r"(1000 + rank), "r"(remote) : "memory");
+    }
+    if (rank == 0) {
+        wait(at(&done), 0);
+        out[t] = sum[t];
+    }
+    asm volatile("barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;" ::: "memory");
+}
+"""

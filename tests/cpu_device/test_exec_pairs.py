@@ -245,21 +245,3 @@ def test_pairs_of_integers() -> None:
             assert got == low | high << 16, (ops[k][0], hex(a), hex(b))
     for k, function in enumerate((min, max), len(forms)):
         assert runner.results(k) == [max(0, function(to_signed(a, 32), to_signed(b, 32))) for a, b in rows]
-
-
-def test_mad24_saturates() -> None:
-    rows = list(zip(*(integers(32, True, 400, k) for k in range(3)), strict=True))
-    text = "mad24.hi.sat.s32 {d}, {a}, {b}, {c}; mad24.hi.sat.s32 {c}, {a}, {b}, {c}; sub.s32 {d}, {d}, {c}; add.s32 {d}, {d}, {c}"
-    runner = Runner(machine(), [(text, "b32", ["b32"] * 3)], rows)
-    for (a, b, c), got in zip(rows, runner.results(0), strict=True):
-        r = (to_signed(a, 24) * to_signed(b, 24) >> 16) + c
-        assert got == max(-(2**31), min(2**31 - 1, r)) & 0xFFFFFFFF
-
-
-def test_four_words_of_128_bits() -> None:
-    text = """.reg .b128 q; .reg .b32 w0, w1, w2, w3; .reg .b64 l, h; mov.b64 {{w0, w1}}, {a}; mov.b64 {{w2, w3}}, {b};
-    mov.b128 q, {{w3, w0, w1, w2}}; mov.b128 {{l, h}}, q; mov.b128 {{w0, w1, w2, w3}}, q; mov.b64 {a}, {{w2, w3}}; xor.b64 {d}, h, {a};
-    shl.b64 {d}, {d}, 1; xor.b64 {d}, {d}, l"""
-    rows = list(zip(integers(64, False, 100, 1), integers(64, False, 100, 2), strict=True))
-    runner = Runner(machine(), [(text, "b64", ["b64", "b64"])], rows)
-    assert runner.results(0) == [(b >> 32) | (a & 0xFFFFFFFF) << 32 for a, b in rows]

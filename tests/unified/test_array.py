@@ -350,6 +350,41 @@ def test_no_pickles(device):
         pickle.dumps(cu.zeros(3, device=device))
 
 
+STORE = """
+.version 7.0
+.target sm_70
+.address_size 64
+.visible .entry store(.param .u64 p)
+{
+    .reg .b64 %p;
+    .reg .b32 %v;
+    ld.param.u64 %p, [p];
+    mov.u32 %v, 7;
+    st.global.u32 [%p], %v;
+    ret;
+}
+"""
+
+
+def test_launches_are_known_to_who_takes_the_array_next(device):
+    """Without `with stream:`, which other libraries leave to the program."""
+    kernel = cu.Module(STORE.encode()).kernel("store")
+    mine, theirs = device.stream(), device.stream()
+    a, one = cu.zeros(1, "int32", device=device), cu.LaunchConfig(1, 1)
+    cu.launch(mine, one, kernel, a)
+    assert a.stream is mine
+    assert waits_for(theirs, mine, lambda: a.__dlpack__(stream=theirs.address))
+    bound = kernel.bind(theirs, one, a)
+    assert a.stream is theirs
+    a.stream = None
+    bound()
+    assert a.stream is theirs and a.item(stream=theirs) == 7
+    locked = cu.as_array(a, readonly=True)
+    cu.launch(mine, one, kernel, locked)
+    assert locked.stream is theirs
+    device.sync()  # before the memory is freed, in the order of another stream
+
+
 def test_reading_waits_for_the_stream(device):
     stream, other = device.stream(), device.stream()
     a = cu.zeros(3, "int32", device=device, stream=stream)

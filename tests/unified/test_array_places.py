@@ -32,6 +32,12 @@ try: a.__dlpack__(dl_device=(2, 0))
 except BufferError: pass
 else: raise AssertionError
 assert look(a.__dlpack__(dl_device=(2, 1))).tensor.data == a.pointer
+one, two = first.default_stream, second.default_stream  # handle 1 both, and not one stream
+from tests.unified.array_tools import held
+with held(two):
+    b = cu.zeros((3, 4), device=first).copy_from(a)
+    assert not one.record().done
+assert np.array_equal(b.to_host(), there)
 with first: assert cu.zeros_like(a).device is second and a.T.copy().device is second
 with second: assert cu.empty(3).device is second
 print("done")

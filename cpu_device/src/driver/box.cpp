@@ -5,6 +5,7 @@
 #include "call.hpp"
 #include "capture.hpp"
 #include "copy.hpp"
+#include "../memory/written.hpp"
 
 #include <cstring>
 #include <vector>
@@ -71,6 +72,11 @@ void perform(Job &job, Context &context) {
     }
     const bool plain = to.allocated && (staged || from.allocated);
     if (!copy_rows(job, to.host, staged ? job.staged.data() : from.host, plain)) job.status = CUDA_ERROR_INVALID_VALUE;
+    for (size_t row = 0; to.on_device() && memory().written().tracking() && row < job.extent.depth * job.extent.height;
+         row++) {
+        const size_t z = row / job.extent.height, y = row % job.extent.height;
+        memory().written().mark(job.to_first + (z * job.to.height + y) * job.to.pitch, job.extent.width);
+    }
 }
 
 // Reads the source now.  False: it cannot be read.

@@ -52,6 +52,8 @@ Options read_options() {
     options.threads = static_cast<unsigned>(number("CPU_DEVICE_THREADS", 0, 0, 1024));
     options.step_budget = static_cast<uint64_t>(number("CPU_DEVICE_STEPS", 0, 0, INT64_MAX));
     options.deterministic = number("CPU_DEVICE_DETERMINISTIC", 0, 0, 1) != 0;
+    options.races = number("CPU_DEVICE_RACES", 0, 0, 1) != 0;
+    options.uninitialised = number("CPU_DEVICE_UNINIT", 0, 0, 1) != 0;
     return options;
 }
 

@@ -2,6 +2,7 @@
 #include "capture.hpp"
 #include "call.hpp"
 #include "fill.hpp"
+#include "../memory/written.hpp"
 
 #include <algorithm>
 
@@ -20,6 +21,7 @@ template <class T> void fill_rows(const FillWork &fill, uint8_t *at) {
     for (size_t y = 0; y < fill.height; y++) {
         T *row = reinterpret_cast<T *>(at + y * fill.pitch);
         std::fill(row, row + fill.width, static_cast<T>(fill.value));
+        memory().written().mark(fill.address + y * fill.pitch, fill.width * sizeof(T));
     }
 }
 

@@ -62,6 +62,7 @@ struct GraphRun {
     std::vector<Moment> waits;
     std::vector<std::function<void()>> records;
     std::vector<uint64_t> left; // by the last launch, to be freed before this one
+    const uint64_t made = interrupts();
     void perform(Context &context);
 };
 

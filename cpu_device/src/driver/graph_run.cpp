@@ -2,6 +2,7 @@
 #include "graph_exec.hpp"
 
 #include "../exec/conditionals.hpp"
+#include "interrupt.hpp"
 #include "ledger.hpp"
 
 namespace cpu_device {
@@ -25,7 +26,9 @@ class Runner {
 
     void operator()(const EmptyWork &) {}
     void operator()(const std::shared_ptr<const KernelNodeWork> &work) {
-        run_kernel(*work->kernel.function->context, work->kernel.launch);
+        Launch launch = work->kernel.launch;
+        launch.interrupts = run_.made;
+        run_kernel(*work->kernel.function->context, launch);
     }
     void operator()(const CopyNodeWork &work) { run_copy(work.copy, *work.context); }
     void operator()(const FillNodeWork &work) { run_fill(work.fill, *work.context); }
@@ -58,7 +61,14 @@ class Runner {
     }
 
   private:
-    bool go_on() const { return !context_.stop && context_.fault() == CUDA_SUCCESS; }
+    bool go_on() {
+        if (interrupts() != run_.made) { // a loop need not have kernels
+            Fault fault;
+            fault.what = "the launch was interrupted";
+            context_.fail(Status::launch_failed, fault);
+        }
+        return !context_.stop && context_.fault() == CUDA_SUCCESS;
+    }
 
     GraphRun &run_;
     Context &context_;
@@ -72,6 +82,7 @@ GraphRun::~GraphRun() {
 }
 
 void GraphRun::perform(Context &context) {
+    const Interruptible by_signal;
     for (uint64_t base : left) ledger().release(base);
     for (const auto &variable : plan->variables)
         if (variable->assign) set_conditional(variable->handle, variable->value);

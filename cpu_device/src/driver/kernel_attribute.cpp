@@ -8,6 +8,9 @@ CUresult get_attribute(const Kernel &kernel, const KernelSettings &settings, CUf
         *out = static_cast<int>(value);
         return CUDA_SUCCESS;
     };
+    auto cluster_side = [&](int k) {
+        return kernel.required_cluster[0] ? static_cast<int>(kernel.required_cluster[k]) : settings.cluster[k].load();
+    };
     if (!out) return CUDA_ERROR_INVALID_VALUE;
     switch (static_cast<int>(name)) {
     case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: return give(kernel.max_threads);
@@ -23,10 +26,11 @@ CUresult get_attribute(const Kernel &kernel, const KernelSettings &settings, CUf
         return give(set == kSharedPerBlock ? (room > 0 ? room : 0) : set);
     }
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: return give(settings.carveout);
-    case CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET: return give(settings.cluster_must_be_set);
-    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH: return give(settings.cluster[0]);
-    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT: return give(settings.cluster[1]);
-    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH: return give(settings.cluster[2]);
+    case CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET:
+        return give(settings.cluster_must_be_set || kernel.must_have_cluster);
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH: return give(cluster_side(0));
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT: return give(cluster_side(1));
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH: return give(cluster_side(2));
     case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED: return give(settings.non_portable_cluster);
     case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE: return give(settings.cluster_policy);
     case CU_FUNC_ATTRIBUTE_DEVICE_NODE_UPDATE_SUPPORTED:
@@ -40,15 +44,18 @@ CUresult set_attribute(const Kernel &kernel, KernelSettings &settings, CUfunctio
         if (valid) setting = value;
         return valid ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     };
+    auto take_side = [&](int k) { // what was compiled in stays
+        return kernel.required_cluster[0] ? CUDA_ERROR_NOT_PERMITTED : take(settings.cluster[k], value >= 0);
+    };
     switch (static_cast<int>(name)) {
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
         return take(settings.dynamic_shared,
                     value >= 0 && value <= device_limits().shared_optin - static_cast<int>(kernel.static_shared_bytes));
     case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
         return take(settings.carveout, value >= -1 && value <= 100);
-    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH: return take(settings.cluster[0], value >= 0);
-    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT: return take(settings.cluster[1], value >= 0);
-    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH: return take(settings.cluster[2], value >= 0);
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH: return take_side(0);
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT: return take_side(1);
+    case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH: return take_side(2);
     case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
         return take(settings.non_portable_cluster, value == 0 || value == 1);
     case CU_FUNC_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:

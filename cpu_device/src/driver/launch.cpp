@@ -1,5 +1,7 @@
 // Launches: checked, the parameters copied, and put into a stream.
 #include "capture.hpp"
+#include "checks.hpp"
+#include "interrupt.hpp"
 #include "kernel_work.hpp"
 #include "occupancy.hpp"
 
@@ -12,7 +14,6 @@ namespace {
 constexpr uint64_t kMostGrid[3] = {2147483647, 65535, 65535};
 constexpr unsigned kMostBlock[3] = {1024, 1024, 64};
 constexpr uint32_t kMostParams = 32764; // bytes
-constexpr uint64_t kPortableCluster = 8;
 
 uint64_t count(const Dim3 &d) {
     return uint64_t(d.x) * d.y * d.z;
@@ -22,15 +23,26 @@ bool within(const Dim3 &d, uint64_t x, uint64_t y, uint64_t z) {
     return d.x && d.y && d.z && d.x <= x && d.y <= y && d.z <= z;
 }
 
-CUresult check_cluster(const LaunchRequest &r, const Function &f) {
-    if (!r.has_cluster) return f.settings->cluster_must_be_set ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+// The cluster size of a launch: what it asks for, else what the kernel was compiled for or set to.
+CUresult take_cluster(LaunchRequest &r, const Function &f) {
+    const auto &set = f.settings->cluster;
+    const uint32_t *own = f.kernel->required_cluster;
+    const Dim3 required = own[0]   ? Dim3{own[0], own[1], own[2]}
+                          : set[0] ? Dim3{unsigned(set[0]), unsigned(set[1]), unsigned(set[2])}
+                                   : Dim3{0, 0, 0};
+    if (!r.has_cluster && !required.x)
+        return f.settings->cluster_must_be_set || f.kernel->must_have_cluster ? CUDA_ERROR_INVALID_CLUSTER_SIZE
+                                                                              : CUDA_SUCCESS;
+    if (!r.has_cluster) r.cluster = required;
+    r.has_cluster = true;
     const Dim3 &c = r.cluster;
+    if (required.x && (required.x != c.x || required.y != c.y || required.z != c.z))
+        return CUDA_ERROR_INVALID_CLUSTER_SIZE;
     if (!c.x || !c.y || !c.z || r.grid.x % c.x || r.grid.y % c.y || r.grid.z % c.z) return CUDA_ERROR_INVALID_VALUE;
-    const uint64_t most = f.settings->non_portable_cluster ? 2 * kPortableCluster : kPortableCluster;
-    return count(c) <= most ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CLUSTER_SIZE;
+    return count(c) <= most_cluster_blocks(*f.settings) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CLUSTER_SIZE;
 }
 
-CUresult check(const LaunchRequest &r, const Function &f) {
+CUresult check(LaunchRequest &r, const Function &f) {
     const Kernel &kernel = *f.kernel;
     if (!within(r.grid, kMostGrid[0], kMostGrid[1], kMostGrid[2]) ||
         !within(r.block, kMostBlock[0], kMostBlock[1], kMostBlock[2]))
@@ -49,7 +61,7 @@ CUresult check(const LaunchRequest &r, const Function &f) {
             static_cast<uint64_t>(blocks_per_multiprocessor(kernel, threads, r.shared)) * multiprocessors();
         if (count(r.grid) > resident) return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
     }
-    return check_cluster(r, f);
+    return take_cluster(r, f);
 }
 
 CUresult unpack_extra(void **extra, std::vector<uint8_t> &block) {
@@ -102,6 +114,7 @@ CUresult launch(CUfunction handle, const LaunchRequest &request, CUstream stream
             return capture(stream, std::move(work));
         }
         Context &context = stream.context;
+        work.launch.interrupts = interrupts();
         stream.submit(
             [job = std::move(work.launch), program = work.function->program, &context] { run_kernel(context, job); });
         return CUDA_SUCCESS;
@@ -127,12 +140,13 @@ CUresult read_attribute(int id, const CUlaunchAttributeValue &value, LaunchReque
 }
 
 CUresult refresh(KernelWork &work) {
-    const LaunchRequest &request = work.request;
+    LaunchRequest request = work.request; // what was asked for stays as it was
     const CUresult status = check(request, *work.function);
     work.launch.kernel = work.function->kernel;
     work.launch.grid = request.grid;
     work.launch.block = request.block;
     work.launch.cluster = request.cluster;
+    work.launch.has_cluster = request.has_cluster;
     work.launch.dynamic_shared_bytes = request.shared;
     work.launch.cooperative = request.cooperative;
     return status;
@@ -150,7 +164,8 @@ CUresult make_kernel_work(std::shared_ptr<Function> function, const LaunchReques
 void run_kernel(Context &context, const Launch &launch) {
     if (context.fault() != CUDA_SUCCESS) return;
     Fault fault;
-    const Status status = run(launch, memory(), machine_options(), &context.stop, fault);
+    const Interruptible by_signal;
+    const Status status = run(launch, memory(), launch_options(), &context.stop, fault);
     if (status == Status::success) return;
     if (fault.kernel.empty()) fault.kernel = launch.kernel->name();
     context.fail(status, fault);

@@ -1,8 +1,6 @@
 // Occupancy.
 #include "occupancy.hpp"
 
-#include "module.hpp"
-
 #include <algorithm>
 
 namespace cpu_device {
@@ -62,6 +60,17 @@ CUresult best_block(int *grid, int *block, CUfunction handle, CUoccupancyB2DSize
     });
 }
 
+uint64_t resident_blocks(const Function &f, const CUlaunchConfig &config) { // of a multiprocessor
+    const uint64_t threads = uint64_t(config.blockDimX) * config.blockDimY * config.blockDimZ;
+    return static_cast<uint64_t>(blocks_per_multiprocessor(*f.kernel, threads, config.sharedMemBytes));
+}
+
+// A GPU with clusters has many multiprocessors, and all of a cluster's blocks can be on the device at once; here a host thread runs them in
+// turns, so that there is always room for one cluster of the greatest size.
+uint64_t blocks_of_all(uint64_t blocks) {
+    return blocks ? std::max<uint64_t>(blocks * static_cast<uint64_t>(multiprocessors()), 16) : 0;
+}
+
 } // namespace
 
 extern "C" {
@@ -98,10 +107,30 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *out, CUfunction handle,
     });
 }
 
+// A multiprocessor holds no block of a kernel that asks for too much: then there is no cluster of any size.
 CUresult cuOccupancyMaxPotentialClusterSize(int *size, CUfunction handle, const CUlaunchConfig *config) {
-    return on_function(handle, [&](Function &) {
+    return on_function(handle, [&](Function &f) {
         if (!size || !config) return CUDA_ERROR_INVALID_VALUE;
-        *size = 8;
+        const uint64_t blocks = resident_blocks(f, *config), most = most_cluster_blocks(*f.settings);
+        *size = static_cast<int>(std::min(blocks ? blocks_of_all(blocks) : 0, most));
+        return CUDA_SUCCESS;
+    });
+}
+
+CUresult cuOccupancyMaxActiveClusters(int *clusters, CUfunction handle, const CUlaunchConfig *config) {
+    return on_function(handle, [&](Function &f) {
+        if (!clusters || !config) return CUDA_ERROR_INVALID_VALUE;
+        const uint32_t *required = f.kernel->required_cluster;
+        uint64_t blocks = required[0] ? uint64_t(required[0]) * required[1] * required[2] : 0;
+        for (unsigned k = 0; config->attrs && k < config->numAttrs; k++) {
+            if (config->attrs[k].id != CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION) continue;
+            const auto &d = config->attrs[k].value.clusterDim;
+            if (required[0] && (d.x != required[0] || d.y != required[1] || d.z != required[2]))
+                return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+            blocks = uint64_t(d.x) * d.y * d.z;
+        }
+        if (!blocks || blocks > most_cluster_blocks(*f.settings)) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+        *clusters = static_cast<int>(blocks_of_all(resident_blocks(f, *config)) / blocks);
         return CUDA_SUCCESS;
     });
 }

@@ -45,6 +45,7 @@ std::string words(Status status, const Fault &fault) {
         std::snprintf(address, sizeof address, "0x%" PRIx64, fault.address);
         text += std::string("  address ") + address + (fault.nearest.empty() ? "" : ": " + fault.nearest) + "\n";
     }
+    for (const std::string &note : fault.notes) text += "  " + note + "\n";
     return text;
 }
 

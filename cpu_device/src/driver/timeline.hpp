@@ -7,6 +7,8 @@
 #include <memory>
 #include <mutex>
 
+#include "interrupt.hpp"
+
 namespace cpu_device {
 
 class Timeline {
@@ -22,6 +24,7 @@ class Timeline {
     }
     void wait(uint64_t count) {
         if (reached(count)) return;
+        const Interruptible by_signal;
         std::unique_lock<std::mutex> guard(lock_);
         changed_.wait(guard, [&] { return reached(count); });
     }

@@ -15,6 +15,18 @@ bool find_region(Worker &worker, uint32_t slot, uint64_t address, uint64_t size,
     return true;
 }
 
+namespace {
+
+// Shared memory of a CTA of the cluster, also of one that is this CTA; nullptr where it is not there any more.
+uint8_t *cluster_pointer(Warp &w, uint64_t offset, uint64_t size) {
+    const Cta *cta = cta_at(w, offset);
+    offset &= (uint64_t(1) << kRankShift) - 1;
+    if (!cta || !cta->living || offset >= cta->shared_bytes || size > cta->shared_bytes - offset) return nullptr;
+    return cta->shared + offset;
+}
+
+} // namespace
+
 uint8_t *generic_pointer(Warp &w, int lane, uint64_t address, uint64_t size) {
     if (address < kWindowBase) {
         const Region *c = &w.worker->cache[0];
@@ -24,7 +36,7 @@ uint8_t *generic_pointer(Warp &w, int lane, uint64_t address, uint64_t size) {
     }
     const uint64_t window = (address - kWindowBase) / kWindowSize, offset = (address - kWindowBase) % kWindowSize;
     auto inside = [&](uint64_t limit) { return offset < limit && size <= limit - offset; };
-    if (window == 0) return inside(w.shared_bytes) ? w.shared + offset : nullptr;
+    if (window == 0) return inside(w.shared_bytes) ? w.shared + offset : cluster_pointer(w, offset, size);
     if (window == 1) {
         if (!w.frame) return nullptr;
         const uint64_t top = w.frame->local_end(lane);
@@ -35,6 +47,18 @@ uint8_t *generic_pointer(Warp &w, int lane, uint64_t address, uint64_t size) {
         return inside(params.size()) ? const_cast<uint8_t *>(params.data()) + offset : nullptr;
     }
     return nullptr;
+}
+
+std::string line_of(const std::string &text, uint32_t line) {
+    size_t start = 0;
+    for (uint32_t k = 1; k < line; ++k) {
+        start = text.find('\n', start);
+        if (start == std::string::npos) return "";
+        ++start;
+    }
+    std::string result = text.substr(start, text.find('\n', start) - start);
+    size_t first = result.find_first_not_of(" \t");
+    return first == std::string::npos ? "" : result.substr(first);
 }
 
 namespace {
@@ -49,15 +73,22 @@ std::string hex(uint64_t v) {
 std::string place_of(Warp &w, const Inst *inst, uint64_t address) {
     const std::string &opcode = w.frame->code->source->body[inst->index].opcode;
     const auto &modifiers = w.frame->code->source->body[inst->index].modifiers;
-    const bool shared = std::any_of(modifiers.begin(), modifiers.end(),
-                                    [](const std::string &m) { return m.substr(0, 6) == "shared"; });
+    const bool shared = opcode != "cp" && std::any_of(modifiers.begin(), modifiers.end(),
+                                                      [](const std::string &m) { return m.substr(0, 6) == "shared"; });
+    const uint64_t offset = address >= kSharedWindow ? address - kSharedWindow : address;
+    const bool own = shared && std::find(modifiers.begin(), modifiers.end(), "shared::cluster") == modifiers.end();
+    if (!own && (shared || address >= kSharedWindow) && offset < kWindowSize && offset >> kRankShift) {
+        const Cta *cta = cta_at(w, offset);
+        const std::string rank = std::to_string((offset >> kRankShift) - 1);
+        if (!cta) return "no shared memory of rank " + rank + ": so many CTAs the cluster has not";
+        if (!cta->living) return "the CTA of rank " + rank + " has ended, and its shared memory with it";
+    }
     if (shared || (address >= kSharedWindow && address < kLocalWindow))
         return "the CTA has " + std::to_string(w.shared_bytes) + " bytes of shared memory, this is byte " +
-               std::to_string(address >= kSharedWindow ? address - kSharedWindow : address);
+               std::to_string(own ? offset : offset & ((uint64_t(1) << kRankShift) - 1));
     if (std::find(modifiers.begin(), modifiers.end(), "local") != modifiers.end() ||
         (address >= kLocalWindow && address < kParamWindow))
         return "outside the thread's local memory";
-    (void)opcode;
     const Allocation *a = w.cta->launch->memory->nearest(address);
     if (!a) return "there is no allocation";
     std::string where;
@@ -86,23 +117,12 @@ std::string describe_access(const ptx::Instruction &i) {
                 m.substr(m[1] == 'f' ? 2 : 1) == width.end)
                 bytes = width.bytes;
     }
-    const char *what = i.opcode == "ld" || i.opcode == "ldu" ? "read"
-                       : i.opcode == "st"                    ? "write"
-                       : i.opcode == "cp"                    ? "copy"
-                                                             : "atomic access";
+    const char *what = i.opcode == "mbarrier"                  ? "mbarrier operation"
+                       : i.opcode == "ld" || i.opcode == "ldu" ? "read"
+                       : i.opcode == "st"                      ? "write"
+                       : i.opcode == "cp"                      ? "copy"
+                                                               : "atomic access";
     return std::string(what) + (bytes ? " of " + std::to_string(bytes * count) + " bytes" : "");
-}
-
-std::string line_of(const std::string &text, uint32_t line) {
-    size_t start = 0;
-    for (uint32_t k = 1; k < line; ++k) {
-        start = text.find('\n', start);
-        if (start == std::string::npos) return "";
-        ++start;
-    }
-    std::string result = text.substr(start, text.find('\n', start) - start);
-    size_t first = result.find_first_not_of(" \t");
-    return first == std::string::npos ? "" : result.substr(first);
 }
 
 void fill(Warp &w, const Inst *inst, int lane, Fault &f) {

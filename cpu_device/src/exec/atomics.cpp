@@ -1,92 +1,9 @@
 // atom and red: lane after lane, each one indivisible for all host threads.
 #include "lanes.hpp"
-#include "half.hpp"
+#include "reductions.hpp"
 
 namespace cpu_device {
 namespace {
-
-template <class T> using raw = std::conditional_t<sizeof(T) == 2, u16, std::conditional_t<sizeof(T) == 4, u32, u64>>;
-
-struct Add {
-    template <class T> static T run(T a, T b, T) { return static_cast<T>(a + b); }
-};
-struct Exch {
-    template <class T> static T run(T, T b, T) { return b; }
-};
-struct Cas {
-    template <class T> static T run(T a, T b, T c) { return a == b ? c : a; }
-};
-struct Min {
-    template <class T> static T run(T a, T b, T) { return b < a ? b : a; }
-};
-struct Max {
-    template <class T> static T run(T a, T b, T) { return a < b ? b : a; }
-};
-struct Inc {
-    template <class T> static T run(T a, T b, T) { return a >= b ? T(0) : static_cast<T>(a + 1); }
-};
-struct Dec {
-    template <class T> static T run(T a, T b, T) { return a == 0 || a > b ? b : static_cast<T>(a - 1); }
-};
-struct And {
-    template <class T> static T run(T a, T b, T) { return static_cast<T>(a & b); }
-};
-struct Or {
-    template <class T> static T run(T a, T b, T) { return static_cast<T>(a | b); }
-};
-struct Xor {
-    template <class T> static T run(T a, T b, T) { return static_cast<T>(a ^ b); }
-};
-
-inline u16 add_half(u16 a, u16 b) {
-    return double_to_half(double(half_to_float(a)) + half_to_float(b));
-}
-inline u16 add_bfloat(u16 a, u16 b) {
-    // The double sum of two bf16 may be inexact; rounded to odd first, the second rounding is right.
-    double x = bfloat_to_float(a), y = bfloat_to_float(b), s = x + y, t = s - x, e = (x - (s - t)) + (y - t);
-    if (e != 0 && std::isfinite(s) && !(bits<u64>(s) & 1))
-        s = bits<double>((e > 0) == (s > 0) ? bits<u64>(s) + 1 : bits<u64>(s) - 1);
-    return double_to_bfloat(s);
-}
-struct AddHalf {
-    static u16 run(u16 a, u16 b, u16) { return add_half(a, b); }
-};
-struct AddBfloat {
-    static u16 run(u16 a, u16 b, u16) { return add_bfloat(a, b); }
-};
-struct AddHalf2 {
-    static u32 run(u32 a, u32 b, u32) {
-        return add_half(u16(a), u16(b)) | u32(add_half(u16(a >> 16), u16(b >> 16))) << 16;
-    }
-};
-struct AddBfloat2 {
-    static u32 run(u32 a, u32 b, u32) {
-        return add_bfloat(u16(a), u16(b)) | u32(add_bfloat(u16(a >> 16), u16(b >> 16))) << 16;
-    }
-};
-// NaN only where both are; -0 below +0.
-template <u16 infinity> inline u16 extreme(u16 a, u16 b, bool largest) {
-    const bool nan_a = (a & 0x7fff) > infinity, nan_b = (b & 0x7fff) > infinity;
-    if (nan_a || nan_b) return nan_a && nan_b ? u16(0x7fff) : nan_a ? b : a;
-    auto key = [](u16 v) { return (v & 0x8000) ? -int(v & 0x7fff) - 1 : int(v); };
-    return (key(a) < key(b)) != largest ? a : b;
-}
-template <u16 infinity, bool largest> struct Extreme {
-    static u16 run(u16 a, u16 b, u16) { return extreme<infinity>(a, b, largest); }
-    static u32 run(u32 a, u32 b, u32) {
-        return extreme<infinity>(u16(a), u16(b), largest) | u32(extreme<infinity>(u16(a >> 16), u16(b >> 16), largest))
-                                                                << 16;
-    }
-};
-constexpr u16 kHalfInfinity = 0x7c00, kBfloatInfinity = 0x7f80;
-
-struct AddFloat {
-    template <class T> static T run(T a, T b, T) {
-        T r = a + b;
-        if (sizeof(T) == 4 && r != r) return bits<T>(raw<T>(0x7fffffff));
-        return r;
-    }
-};
 
 template <class T, class Op> const Inst *atomic(Warp &w, const Inst *i) {
     using R = raw<T>;
@@ -98,11 +15,7 @@ template <class T, class Op> const Inst *atomic(Warp &w, const Inst *i) {
         if (place & (sizeof(T) * i->count - 1)) return fault(w, i, l, Status::misaligned_address, "", place);
         R *p = reinterpret_cast<R *>(generic_pointer(w, l, place, sizeof(T)));
         if (!p) return fault(w, i, l, Status::illegal_address, "", place, true);
-        R old = __atomic_load_n(p, __ATOMIC_RELAXED);
-        for (;;) {
-            R next = bits<R>(static_cast<T>(Op::run(bits<T>(old), b[l], c[l])));
-            if (__atomic_compare_exchange_n(p, &old, next, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) break;
-        }
+        const R old = reduce_at<T, Op>(p, b[l], c[l]);
         if (i->d != kDiscard) at<R>(w, i->d)[l] = old;
     }
     return i + 1;

@@ -1,6 +1,7 @@
 // Branches, calls, returns, exits, barriers, guards.
-#include "lanes.hpp"
+#include "checker.hpp"
 #include "image.hpp"
+#include "lanes.hpp"
 
 namespace cpu_device {
 namespace {
@@ -100,6 +101,8 @@ void copy_slots(Warp &w, uint32_t mask, const Frame *from, const std::vector<Slo
             uint8_t *q = d.is_register ? to->registers + d.at + static_cast<uint32_t>(l) * d.size
                                        : local_pointer(w, l, to->local_base + d.at);
             std::memcpy(q, p, size);
+            if (!d.is_register && w.cta->launch->checker)
+                w.cta->launch->checker->copied_argument(w, l, to->local_base + d.at, size);
         });
     }
 }
@@ -123,6 +126,7 @@ bool enter(Warp &w, const Inst *i, const CallSite &site, const Code *callee, uin
         return false;
     }
     frame->lanes |= mask;
+    if (w.cta->launch->checker) w.cta->launch->checker->enter_function(w, mask, frame->local_base, callee->local_bytes);
     copy_slots(w, mask, w.frame, site.arguments, frame, callee->arguments);
     return true;
 }
@@ -190,6 +194,7 @@ const Inst *bar(Warp &w, const Inst *i) {
     b.used = true;
     if (expected) b.expected = (expected + kLanes - 1) / kLanes * kLanes;
     b.arrived[w.index] |= w.mask;
+    if (w.cta->launch->checker) w.cta->launch->checker->arrive(w, w.mask, &b);
     if (i->sub >= 2) {
         uint32_t p = *at<uint32_t>(w, i->c);
         if (i->flags & kNegC) p = ~p;
@@ -216,6 +221,7 @@ const Inst *bar_warp(Warp &w, const Inst *i) {
         w.frame = nullptr;
         return leave(w);
     }
+    if (w.cta->launch->checker) w.cta->launch->checker->meet(w, there & (needed | w.mask));
     for (uint32_t k = 0; k < w.parked_n; ++k)
         if (w.parked[k].wait == Wait::warp && (w.parked[k].mask & needed)) {
             w.parked[k].wait = Wait::none;

@@ -13,9 +13,23 @@ namespace {
 // Instructions that block, leave or gather lanes: with a guard they are jumped over, all others run with fewer lanes.
 bool is_control(std::string_view name) {
     static const std::string_view names[] = {
-        "bar", "barrier", "shfl",  "vote",      "match", "redux", "elect",    "call",     "ret",      "exit",
-        "brx", "trap",    "brkpt", "nanosleep", "mma",   "wmma",  "ldmatrix", "stmatrix", "movmatrix"};
+        "bar", "barrier", "shfl",  "vote",      "match", "redux", "elect",    "call",     "ret",       "exit",
+        "brx", "trap",    "brkpt", "nanosleep", "mma",   "wmma",  "ldmatrix", "stmatrix", "movmatrix", "mbarrier"};
     return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+
+// Volatile and ordered accesses do not race with each other, and may order others; parameters of calls are nobody's business.
+void note_order(const ptx::Instruction &instruction, std::vector<Touch> &touches, size_t first) {
+    for (const std::string &m : instruction.modifiers) {
+        const bool releases = m == "release" || m == "acq_rel" || m == "sc";
+        const bool strong = releases || m == "acquire" || m == "volatile" || m == "relaxed" || m == "mmio";
+        const bool parameter = m.compare(0, 5, "param") == 0;
+        for (size_t k = first; k < touches.size(); ++k) {
+            touches[k].releases |= releases;
+            touches[k].strong |= strong;
+            if (parameter) touches[k].kind = Touch::none;
+        }
+    }
 }
 
 } // namespace
@@ -104,6 +118,7 @@ void Decoder::decode(const ptx::Instruction &instruction) {
     if (operands_used_ < instruction.operands.size() && instruction.opcode != "call")
         fail(instruction.opcode + " takes " + std::to_string(operands_used_) + " operands here, not " +
              std::to_string(instruction.operands.size()));
+    note_order(instruction, code_.touches, first);
     if (!form.modifiers.empty())
         fail("modifier ." + std::string(form.modifiers[0]) + " is not known for " + instruction.opcode);
 }

@@ -55,6 +55,7 @@ Inst &Decoder::emit(std::string_view handler) {
     Inst &inst = code_.insts.back();
     inst.fn = fn;
     inst.index = index_;
+    code_.touches.push_back(touch_of(handler));
     return inst;
 }
 
@@ -201,10 +202,15 @@ uint32_t Decoder::symbol_value(const Op &op, uint32_t bytes) {
     return constant(s->address + op.bits, bytes);
 }
 
+static void check_special(const Decoder &d, const std::string &name) {
+    if (name.find("cluster") != std::string::npos) d.require(78, 90, name);
+}
+
 uint32_t Decoder::special(const Op &op, uint32_t bytes) {
     uint32_t own = 0;
     int id = special_register(op.name, op.member, own);
     if (id < 0) fail("unknown special register " + op.name + (op.member ? std::string(".") + op.member : ""));
+    check_special(*this, op.name);
     uint32_t t = temporary(8);
     Inst &inst = emit(bytes == 8 ? "sreg.u64" : bytes == 2 ? "sreg.u16" : "sreg.u32");
     inst.d = t;
@@ -249,6 +255,16 @@ uint32_t Decoder::predicate(const Op &op, bool &negated) {
     negated = op.negated;
     if (op.kind == Kind::integer) return constant(op.bits ? ~0u : 0, 4);
     if (op.kind != Kind::name) fail("a predicate is wanted");
+    uint32_t own = 0;
+    const int id = find_register(op.name) ? -1 : special_register(op.name, op.member, own);
+    if (id >= 0) {
+        check_special(*this, op.name);
+        const uint32_t t = temporary(2);
+        Inst &inst = emit("sreg.pred");
+        inst.d = t;
+        inst.imm = static_cast<uint64_t>(id);
+        return t;
+    }
     Register &r = need_register(op.name);
     if (r.bytes) fail("register " + op.name + " is no predicate");
     return place_register(r);

@@ -132,11 +132,9 @@ OpcodeTable control_opcodes();
 OpcodeTable warp_opcodes();
 OpcodeTable matrix_opcodes();
 OpcodeTable video_opcodes();
+OpcodeTable async_opcodes();
 const Opcode *find_opcode(std::string_view name);
 const std::vector<OpcodeTable> &opcode_tables();
-
-// The generic address of an operand, 64 bits wide, without its offset.
-uint32_t generic_address(Decoder &d, const ptx::Operand &op, ptx::Space space, uint64_t &offset);
 
 // Names of handlers' types.
 inline bool is_float(Type t) {

@@ -68,7 +68,8 @@ Map build() {
     }
     for (HandlerTable table :
          {half_handlers(), control_handlers(), warp_handlers(), atomic_handlers(), special_handlers(),
-          product_handlers(), matrix_move_handlers(), minifloat_handlers(), video_handlers(), stack_handlers()})
+          product_handlers(), matrix_move_handlers(), minifloat_handlers(), video_handlers(), stack_handlers(),
+          mbarrier_handlers(), async_copy_handlers(), cluster_handlers()})
         add(map, table);
     return map;
 }

@@ -42,6 +42,9 @@ HandlerTable matrix_move_handlers();
 HandlerTable minifloat_handlers();
 HandlerTable video_handlers();
 HandlerTable stack_handlers();
+HandlerTable mbarrier_handlers();
+HandlerTable async_copy_handlers();
+HandlerTable cluster_handlers();
 
 // The best handler of this machine; nullptr: there is none of this name.
 Handler find_handler(std::string_view name);

@@ -93,7 +93,9 @@ template <class A, int where> bool by_lane(Warp &w, const Inst *i, const A *a, u
             fault(w, i, l, Status::misaligned_address, "", address);
             return false;
         }
-        uint8_t *p = where == global && address >= kWindowBase ? nullptr : generic_pointer(w, l, whole, bytes);
+        const bool elsewhere = where == shared && whole >= kSharedWindow + (1u << kRankShift) && !(i->flags & kRemote);
+        uint8_t *p =
+            (where == global && address >= kWindowBase) || elsewhere ? nullptr : generic_pointer(w, l, whole, bytes);
         if (!p) {
             fault(w, i, l, where == shared || where == local ? Status::illegal_address : Status::illegal_address, "",
                   address, true);

@@ -40,4 +40,7 @@ struct ProgramImage {
 
 struct Program::State : ProgramImage {};
 
+// A line of a text, from 1, without the blanks before it.
+std::string line_of(const std::string &text, uint32_t line);
+
 } // namespace cpu_device

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "program.hpp"
+#include "touch.hpp"
 
 namespace cpu_device {
 
@@ -23,6 +24,9 @@ constexpr uint64_t kSharedWindow = kWindowBase;
 constexpr uint64_t kLocalWindow = kWindowBase + 1 * kWindowSize;
 constexpr uint64_t kParamWindow = kWindowBase + 2 * kWindowSize;
 constexpr uint64_t kCodeWindow = kWindowBase + 3 * kWindowSize; // addresses of functions, 16 apart
+
+// In the shared window: the place in a CTA's own shared memory below kRankShift, above it 0 for the CTA itself or 1 + its rank in the cluster.
+constexpr uint32_t kRankShift = 24;
 
 constexpr int kLanes = 32;
 constexpr uint32_t kDiscard = ~0u; // destination operand: none
@@ -46,10 +50,11 @@ enum Flag : uint16_t {
     kRelu = 64,
     kAbs = 128,
     kSatFinite = 256,
-    kToInt = 512,  // .rni .rzi .rmi .rpi
-    kNegC = 1024,  // predicate operand c is negated
-    kAway = 2048,  // .rna
-    kFence = 4096, // memory order stronger than relaxed
+    kToInt = 512,   // .rni .rzi .rmi .rpi
+    kNegC = 1024,   // predicate operand c is negated
+    kAway = 2048,   // .rna
+    kFence = 4096,  // memory order stronger than relaxed
+    kRemote = 8192, // .shared::cluster: other CTAs' shared memory too
 };
 
 // A decoded instruction.  Operands are byte offsets: bit 0 clear: in the frame's registers, set: in the program's constants.
@@ -87,6 +92,7 @@ struct Code {
     std::string name;
     const ptx::Function *source = nullptr;
     std::vector<Inst> insts;
+    std::vector<Touch> touches;  // what each does to memory
     std::vector<uint32_t> lists; // operands of vectors
     std::vector<CallSite> calls;
     std::vector<std::vector<uint32_t>> tables; // brx.idx: instruction indices
@@ -116,7 +122,7 @@ struct Frame {
     uint32_t capacity = 0;
 };
 
-enum class Wait : uint8_t { none, barrier, warp, collect };
+enum class Wait : uint8_t { none, barrier, warp, collect, cluster };
 
 // Lanes that are at the same place of the same frame.
 struct Group {
@@ -135,7 +141,9 @@ struct Region { // what Memory::find said
 };
 
 struct Cta;
+struct Cluster;
 struct LaunchState;
+class Checker;
 
 // What a host thread that runs warps keeps for itself.
 struct Worker {
@@ -160,8 +168,10 @@ struct Warp {
     Cta *cta = nullptr;
     uint8_t *shared = nullptr;
     uint64_t shared_bytes = 0;
-    uint32_t live = 0; // lanes that have not exited
-    uint32_t all = 0;  // lanes that were there at the start
+    uint32_t live = 0;            // lanes that have not exited
+    uint32_t all = 0;             // lanes that were there at the start
+    uint32_t cluster_arrived = 0; // at the cluster's barrier, in the phase that is not complete
+    uint32_t cluster_owed = 0;    // arrived, and did not wait yet
     uint32_t index = 0;
     uint32_t age = 0;
     uint32_t parked_n = 0;
@@ -192,6 +202,16 @@ struct Cta {
     uint32_t next_warp = 0;
     Barrier barriers[kBarriers];
     uint64_t stamp = 0;
+    Cluster *cluster = nullptr;
+    uint32_t rank = 0;                  // in the cluster
+    uint32_t cluster_id[3] = {0, 0, 0}; // its place there
+};
+
+// CTAs that run at the same time, in one host thread; without clusters there is one in each.
+struct Cluster {
+    uint64_t index = 0;
+    uint32_t id[3] = {0, 0, 0};
+    std::vector<std::unique_ptr<Cta>> ctas;
 };
 
 struct ProgramImage;
@@ -207,13 +227,15 @@ struct LaunchState {
     Fault *fault = nullptr;
     std::mutex fault_mutex, print_mutex;
     std::atomic<bool> failed{false};
-    std::atomic<uint64_t> steps{0}, next_cta{0};
-    uint64_t ctas = 0;
+    std::atomic<uint64_t> steps{0}, next_cluster{0};
+    uint64_t clusters = 0;
+    Dim3 cluster, cluster_grid; // CTAs of a cluster, clusters of the grid
     uint32_t threads = 0, shared_bytes = 0;
     uint64_t grid_id = 0;
     uint64_t workspace = 0; // of a cooperative grid: its barrier, as the cooperative groups' headers want it
     std::string printed;
     int device = 0;
+    Checker *checker = nullptr; // nullptr: none
 };
 
 inline const Inst *stop_pc() {
@@ -234,6 +256,15 @@ bool find_region(Worker &worker, uint32_t slot, uint64_t address, uint64_t size,
 // The host's address of `size` bytes at a generic address for a lane; nullptr where it is outside (no fault is taken).
 uint8_t *generic_pointer(Warp &w, int lane, uint64_t address, uint64_t size);
 
+// The CTA whose shared memory a place in the shared window is in; nullptr: the cluster has none of this rank.
+Cta *cta_at(const Warp &w, uint64_t offset);
+
+// The same place in the shared memory of the CTA of a rank.
+inline uint64_t in_cta(uint64_t address, uint32_t rank) {
+    const uint64_t low = (uint64_t(1) << kRankShift) - 1;
+    return kSharedWindow + ((address - kSharedWindow) & low) + (uint64_t(rank + 1) << kRankShift);
+}
+
 // Scheduling of a warp's groups (schedule.cpp).
 void park(Warp &w, const Inst *pc, Frame *frame, uint32_t mask, Wait wait = Wait::none, uint32_t wait_mask = 0,
           uint8_t barrier = 0);
@@ -244,6 +275,7 @@ uint64_t run_warp(Warp &w, uint64_t budget);
 bool collect(Warp &w, const Inst *inst, uint32_t members); // false: the group was parked until the other members come
 void barrier_check(Cta &cta, int id);                      // releases a barrier that is complete
 void lanes_exit(Warp &w, uint32_t mask);
+void cluster_check(Cluster &cluster); // releases its barrier where that is complete
 
 Frame *new_frame(Warp &w, const Code *code, Frame *parent);
 void drop_frame(Warp &w, Frame *frame);

@@ -8,6 +8,8 @@
 
 #include "lanes.hpp"
 
+#include <functional>
+
 namespace cpu_device {
 
 enum class Element : uint8_t { none, f16, bf16, tf32, e4m3, e5m2, f64, s8, u8, s4, u4, b1, f32, s32 };
@@ -102,5 +104,14 @@ template <class T> inline T from_imm(u64 imm) {
 
 // A warp-wide matrix instruction needs its 32 lanes: false where they are not there (yet, or at all: then there is a fault).
 bool whole_warp(Warp &w, const Inst *i);
+
+// What ldmatrix, stmatrix, wmma.load or wmma.store does to memory, access by access, for who looks on; as long as `f` is true.
+struct MatrixAccess {
+    int lane; // that gave the address
+    u64 address;
+    u32 bytes;            // 16 at most
+    const uint8_t *value; // of a store
+};
+bool matrix_accesses(Warp &w, const Inst *i, const std::function<bool(const MatrixAccess &)> &f);
 
 } // namespace cpu_device

@@ -57,15 +57,19 @@ const Inst *load_matrices(Warp &w, const Inst *i) { // sub: .trans
     return i + 1;
 }
 
+void gather(Warp &w, const Inst *i, u32 k, u16 m[8][8]) { // matrix k from the registers
+    const u32 *s = at<u32>(w, list_of(w, i)[k]);
+    for (u32 l = 0; l < u32(kLanes); ++l) set_pair(m, l, i->sub, s[l]);
+}
+
 const Inst *store_matrices(Warp &w, const Inst *i) {
     if (!whole_warp(w, i)) return stop_pc();
     uint8_t *rows[4][8];
     for (u32 k = 0; k < i->count; ++k)
         if (!rows_of(w, i, k, rows[k])) return stop_pc();
     for (u32 k = 0; k < i->count; ++k) {
-        const u32 *s = at<u32>(w, list_of(w, i)[k]);
         u16 m[8][8];
-        for (u32 l = 0; l < u32(kLanes); ++l) set_pair(m, l, i->sub, s[l]);
+        gather(w, i, k, m);
         for (u32 r = 0; r < 8; ++r) std::memcpy(rows[k][r], m[r], kRowBytes);
     }
     return i + 1;
@@ -81,9 +85,9 @@ const Inst *move_matrix(Warp &w, const Inst *i) {
     return i + 1;
 }
 
-// The bytes of one word of a fragment, piece by piece: f(bits of the word, host address, bytes).  A piece is an element, or what lies
-// side by side in memory.
-template <class F> bool each_piece(Warp &w, const Inst *i, const Transfer &t, u32 r, u32 lane, F f) {
+// The bytes of one word of a fragment, piece by piece: f(bits of the word, address, bytes).  A piece is an element, or what lies side by
+// side in memory.
+template <class F> bool each_place(Warp &w, const Inst *i, const Transfer &t, u32 r, u32 lane, F f) {
     const Fragment fragment = t.fragment();
     const u32 size = element_bits(t.element), word = 8 * word_bytes(t.element);
     const bool single = t.accumulator && size == word;
@@ -93,12 +97,23 @@ template <class F> bool each_piece(Warp &w, const Inst *i, const Transfer &t, u3
     const u64 base = at<u64>(w, i->a)[lane], stride = at<u32>(w, i->c)[lane];
     for (u32 at_bit = 0, k = 0; at_bit < word; at_bit += piece, ++k) {
         const u64 major = t.transposed ? column + k : row, minor = t.transposed ? row : column + k;
-        const u64 address = base + (major * stride + minor) * size / 8;
-        uint8_t *p = checked(w, i, lane, address, piece / 8, size < 8 ? 4 : size / 8);
-        if (!p) return false;
-        f(at_bit, p, piece / 8);
+        if (!f(at_bit, base + (major * stride + minor) * size / 8, piece / 8)) return false;
     }
     return true;
+}
+
+// The same with the host's address; false after a fault.
+template <class F> bool each_piece(Warp &w, const Inst *i, const Transfer &t, u32 r, u32 lane, F f) {
+    const u32 size = element_bits(t.element);
+    return each_place(w, i, t, r, lane, [&](u32 at_bit, u64 address, u32 bytes) {
+        uint8_t *p = checked(w, i, lane, address, bytes, size < 8 ? 4 : size / 8);
+        if (p) f(at_bit, p, bytes);
+        return p != nullptr;
+    });
+}
+
+u64 word_of(Warp &w, const Transfer &t, const u32 *list, u32 r, u32 lane) {
+    return word_bytes(t.element) == 8 ? at<u64>(w, list[r])[lane] : at<u32>(w, list[r])[lane];
 }
 
 template <class Word> bool load_words(Warp &w, const Inst *i, const Transfer &t, const u32 *list) {
@@ -134,7 +149,7 @@ const Inst *store_fragment(Warp &w, const Inst *i) {
     const u32 *list = list_of(w, i);
     for (u32 r = 0; r < t.fragment().registers(); ++r)
         for (u32 l = 0; l < u32(kLanes); ++l) {
-            const u64 word = word_bytes(t.element) == 8 ? at<u64>(w, list[r])[l] : at<u32>(w, list[r])[l];
+            const u64 word = word_of(w, t, list, r, l);
             const bool good = each_piece(w, i, t, r, l, [&](u32 at_bit, uint8_t *p, u32 bytes) {
                 const u64 v = word >> at_bit;
                 std::memcpy(p, &v, bytes);
@@ -144,12 +159,46 @@ const Inst *store_fragment(Warp &w, const Inst *i) {
     return i + 1;
 }
 
+using Look = std::function<bool(const MatrixAccess &)>;
+
+bool row_accesses(Warp &w, const Inst *i, bool stores, const Look &f) {
+    const u64 *address = at<u64>(w, i->a);
+    for (u32 k = 0; k < i->count; ++k) {
+        u16 m[8][8];
+        if (stores) gather(w, i, k, m);
+        for (u32 r = 0; r < 8; ++r) {
+            const uint8_t *value = stores ? reinterpret_cast<const uint8_t *>(m[r]) : nullptr;
+            if (!f({int(8 * k + r), address[8 * k + r] + i->imm, u32(kRowBytes), value})) return false;
+        }
+    }
+    return true;
+}
+
+bool fragment_accesses(Warp &w, const Inst *i, bool stores, const Look &f) {
+    const Transfer t = from_imm<Transfer>(i->imm);
+    for (u32 r = 0; r < t.fragment().registers(); ++r)
+        for (u32 l = 0; l < u32(kLanes); ++l) {
+            const u64 word = stores ? word_of(w, t, list_of(w, i), r, l) : 0;
+            const bool go_on = each_place(w, i, t, r, l, [&](u32 at_bit, u64 address, u32 bytes) {
+                const u64 value = word >> at_bit;
+                return f({int(l), address, bytes, stores ? reinterpret_cast<const uint8_t *>(&value) : nullptr});
+            });
+            if (!go_on) return false;
+        }
+    return true;
+}
+
 const HandlerRow rows[] = {
     {"ldmatrix", &load_matrices},  {"stmatrix", &store_matrices},   {"movmatrix", &move_matrix},
     {"wmma.load", &load_fragment}, {"wmma.store", &store_fragment},
 };
 
 } // namespace
+
+bool matrix_accesses(Warp &w, const Inst *i, const std::function<bool(const MatrixAccess &)> &f) {
+    if (i->fn == &load_matrices || i->fn == &store_matrices) return row_accesses(w, i, i->fn == &store_matrices, f);
+    return fragment_accesses(w, i, i->fn == &store_fragment, f);
+}
 
 HandlerTable matrix_move_handlers() {
     return {rows, sizeof rows / sizeof rows[0]};

@@ -47,6 +47,14 @@ void pmevent(Decoder &d, Form &f) { // events that nobody counts
     d.emit("nop");
 }
 
+void cluster_barrier(Decoder &d, Form &f) {
+    const int what = f.take_one({"arrive", "wait"});
+    if (what < 0) d.fail("barrier.cluster needs .arrive or .wait");
+    const int order = f.take_one({"acquire", "release", "relaxed"});
+    if ((what == 0 && order == 0) || (what == 1 && order > 0)) d.fail("this order is not for this half of a barrier");
+    d.emit(what ? "cluster.wait" : "cluster.arrive").flags = order == 2 ? 0 : kFence;
+}
+
 void bar(Decoder &d, Form &f) {
     if (f.take("warp")) {
         f.take("sync");
@@ -56,7 +64,7 @@ void bar(Decoder &d, Form &f) {
     }
     f.take("cta");
     f.take("aligned");
-    if (f.take("cluster")) d.fail("barrier.cluster is not supported", Status::not_supported);
+    if (f.take("cluster")) return cluster_barrier(d, f);
     int what = f.take_one({"sync", "arrive", "red"});
     if (what < 0) d.fail("a barrier needs .sync, .arrive or .red");
     size_t k = 0;
@@ -262,7 +270,7 @@ OpcodeTable warp_opcodes() {
 const std::vector<OpcodeTable> &opcode_tables() {
     static const std::vector<OpcodeTable> all = {arithmetic_opcodes(), bit_opcodes(),  memory_opcodes(),
                                                  control_opcodes(),    warp_opcodes(), matrix_opcodes(),
-                                                 video_opcodes()};
+                                                 video_opcodes(),      async_opcodes()};
     return all;
 }
 

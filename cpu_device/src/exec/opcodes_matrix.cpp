@@ -1,6 +1,6 @@
 // The opcode table: matrices of a warp.  mma, wmma, ldmatrix, stmatrix, movmatrix; which shapes of which types there are, since when.
 #include "matrix.hpp"
-#include "decoder.hpp"
+#include "opcodes_memory.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -232,17 +232,6 @@ void wmma_mma(Decoder &d, Form &f, Written &w) {
     Inst &inst = d.code().insts.back();
     inst.flags = flags;
     if (is_and) inst.sub = 1;
-}
-
-// The generic address of an operand with its offset added.
-uint32_t whole_address(Decoder &d, const ptx::Operand &op, Space space) {
-    uint64_t offset;
-    const uint32_t a = generic_address(d, op, space, offset), b = d.constant(offset, 8), t = d.temporary(8);
-    Inst &add = d.emit("add.u64");
-    add.d = t;
-    add.a = a;
-    add.b = b;
-    return t;
 }
 
 Space take_space(Written &w) {

@@ -1,15 +1,13 @@
 // The opcode table: loads, stores, atomics, fences, address conversion.
-#include "decoder.hpp"
+#include "opcodes_memory.hpp"
 
 #include <algorithm>
 
 namespace cpu_device {
-namespace {
 
 using Kind = ptx::Operand::Kind;
 using ptx::Space;
 
-// The policy register of .L2::cache_hint, which has no effect here.
 bool take_hint(Decoder &d, Form &f, size_t operand) {
     const auto &all = f.written->modifiers;
     if (std::find(all.begin(), all.end(), "L2::cache_hint") == all.end()) return false;
@@ -53,6 +51,49 @@ uint32_t widen(Decoder &d, uint32_t a, uint32_t bytes) {
     return t;
 }
 
+bool names_cluster(const Form &f) {
+    const auto &all = f.written->modifiers;
+    return std::find(all.begin(), all.end(), "shared::cluster") != all.end();
+}
+
+uint32_t generic_address(Decoder &d, const ptx::Operand &op, Space space, uint64_t &offset, bool remote) {
+    Decoder::Address a = d.address(op, space);
+    offset = a.offset;
+    uint32_t wide = widen(d, a.a, a.bytes);
+    uint64_t window = space == Space::shared || a.space == Space::shared ? kSharedWindow
+                      : space == Space::local || a.frame                 ? kLocalWindow
+                                                                         : 0;
+    if (!window) return wide;
+    uint32_t t = d.temporary(8);
+    if (window == kSharedWindow && !remote) {
+        Inst &inst = d.emit("shared.own");
+        inst.d = t;
+        inst.a = wide;
+        inst.imm = offset;
+        return t;
+    }
+    const uint32_t c = d.constant(window, 8);
+    Inst &add = d.emit("add.u64");
+    add.d = t;
+    add.a = wide;
+    add.b = c;
+    return t;
+}
+
+uint32_t whole_address(Decoder &d, const ptx::Operand &op, Space space, bool remote) {
+    uint64_t offset;
+    const uint32_t a = generic_address(d, op, space, offset, remote);
+    if (!offset) return a;
+    const uint32_t t = d.temporary(8), c = d.constant(offset, 8);
+    Inst &add = d.emit("add.u64");
+    add.d = t;
+    add.a = a;
+    add.b = c;
+    return t;
+}
+
+namespace {
+
 struct Place {
     std::string space;
     Decoder::Address address;
@@ -86,6 +127,7 @@ Place place(Decoder &d, const ptx::Operand &op, Space space) {
 
 void load_store(Decoder &d, Form &f, bool load) {
     bool strong = take_order(f);
+    const bool remote = names_cluster(f);
     Space space = take_space(f);
     int count = take_vector(f);
     f.take("unified");
@@ -131,35 +173,16 @@ void load_store(Decoder &d, Form &f, bool load) {
     inst.imm = p.address.offset;
     inst.count = static_cast<uint8_t>(count);
     inst.extra = extra;
-    inst.flags = strong ? kFence : 0;
+    inst.flags = static_cast<uint16_t>((strong ? kFence : 0) | (remote ? kRemote : 0));
 }
 
 void ld(Decoder &d, Form &f) {
     load_store(d, f, true);
 }
 void st(Decoder &d, Form &f) {
+    if (f.take("async")) return store_async(d, f);
     load_store(d, f, false);
 }
-
-} // namespace
-
-uint32_t generic_address(Decoder &d, const ptx::Operand &op, Space space, uint64_t &offset) {
-    Decoder::Address a = d.address(op, space);
-    offset = a.offset;
-    uint32_t wide = widen(d, a.a, a.bytes);
-    uint64_t window = space == Space::shared || a.space == Space::shared ? kSharedWindow
-                      : space == Space::local || a.frame                 ? kLocalWindow
-                                                                         : 0;
-    if (!window) return wide;
-    uint32_t t = d.temporary(8), c = d.constant(window, 8);
-    Inst &add = d.emit("add.u64");
-    add.d = t;
-    add.a = wide;
-    add.b = c;
-    return t;
-}
-
-namespace {
 
 struct Atomic {
     std::string handler;
@@ -233,6 +256,7 @@ void check_atomic(Decoder &d, const Form &f, int op, Type t, bool vector) {
 
 void atom(Decoder &d, Form &f) {
     const bool red = f.written->opcode == "red";
+    if (red && f.take("async")) return reduce_async(d, f);
     take_order(f);
     Space space = take_space(f);
     int op = f.take_one({"add", "exch", "cas", "min", "max", "inc", "dec", "and", "or", "xor"});
@@ -247,7 +271,7 @@ void atom(Decoder &d, Form &f) {
                       space == Space::shared))
         d.fail("there is no such vector operation");
     Atomic a{std::string("atom.") + names[op] + "." + atomic_type(t, op), t, 0, static_cast<uint32_t>(count), 0};
-    a.address = generic_address(d, d.operand(f, k), space, a.offset);
+    a.address = generic_address(d, d.operand(f, k), space, a.offset, names_cluster(f));
     take_hint(d, f, k + (op == 2 ? 3 : 2));
     if (count > 1) return vector_atomic(d, f, a, red);
     const uint32_t b = d.source(d.operand(f, k + 1), t), c = op == 2 ? d.source(d.operand(f, k + 2), t) : 0;
@@ -326,69 +350,6 @@ void cvta(Decoder &d, Form &f) {
     inst.b = c;
 }
 
-void isspacep(Decoder &d, Form &f) {
-    Space space = take_space(f);
-    const auto &op = d.operand(f, 1);
-    uint32_t p = d.destination_predicate(d.operand(f, 0));
-    uint32_t a = d.register_bytes(op) == 4 ? widen(d, d.source(op, Type::u32), 4) : d.source(op, Type::u64);
-    Inst &inst = d.emit("isspacep");
-    inst.d = p;
-    inst.a = a;
-    inst.imm = space == Space::shared  ? kSharedWindow
-               : space == Space::local ? kLocalWindow
-               : space == Space::param ? kParamWindow
-                                       : 0;
-    inst.sub = space == Space::constant;
-}
-
-// cp.async: copied where it is issued; the groups to wait for are always complete.
-void cp(Decoder &d, Form &f) {
-    if (!f.take("async")) d.fail("this form of cp is not supported", Status::not_supported);
-    if (f.take("bulk")) d.fail("cp.async.bulk is not supported", Status::not_supported);
-    if (f.take("wait_group")) {
-        if (d.operand(f, 0).kind != Kind::integer) d.fail("cp.async.wait_group takes a number");
-        return void(d.emit("nop"));
-    }
-    if (f.take("commit_group") || f.take("wait_all") || f.modifiers.empty()) return void(d.emit("nop"));
-    if (f.take("mbarrier")) d.fail("mbarrier is not supported", Status::not_supported);
-    take_order(f);
-    f.take("shared");
-    f.take("shared::cta");
-    f.take("global");
-    uint64_t to_offset, from_offset;
-    uint32_t to = generic_address(d, d.operand(f, 0), Space::shared, to_offset);
-    uint32_t from = generic_address(d, d.operand(f, 1), Space::global, from_offset);
-    const auto &size = d.operand(f, 2);
-    if (size.kind != Kind::integer || (size.bits != 4 && size.bits != 8 && size.bits != 16))
-        d.fail("cp.async copies 4, 8 or 16 bytes");
-    const size_t last = d.operands(f) - (take_hint(d, f, d.operands(f) - 1) ? 1 : 0);
-    uint32_t limit = d.constant(size.bits, 4);
-    if (last > 3 && d.is_predicate(d.operand(f, 3))) { // nothing is read where it holds
-        bool negated;
-        const uint32_t p = d.predicate(d.operand(f, 3), negated), all = limit, none = d.constant(0, 4);
-        limit = d.temporary(4);
-        Inst &inst = d.emit("selp.u32");
-        inst.d = limit;
-        inst.a = none;
-        inst.b = all;
-        inst.c = p;
-        inst.flags = negated ? kNegC : 0;
-    } else if (last > 3) {
-        limit = d.source(d.operand(f, 3), Type::u32);
-    }
-    uint32_t offsets = d.constant(from_offset, 8), t = d.temporary(8);
-    Inst &add = d.emit("add.u64");
-    add.d = t;
-    add.a = from;
-    add.b = offsets;
-    Inst &inst = d.emit("cp.async");
-    inst.a = to;
-    inst.b = t;
-    inst.c = limit;
-    inst.imm = to_offset;
-    inst.sub = static_cast<uint8_t>(size.bits);
-}
-
 const Opcode rows[] = {
     {"ld", "b8 b16 b32 b64 b128 u8 u16 u32 u64 s8 s16 s32 s64 f32 f64", 1, 0, &ld},
     {"ldu", "b8 b16 b32 b64 u8 u16 u32 u64 s8 s16 s32 s64 f32 f64", 2, 0, &ld},
@@ -404,8 +365,6 @@ const Opcode rows[] = {
     {"griddepcontrol", "", 7, 8, &griddepcontrol, 90},
     {"createpolicy", "b64", 7, 4, &createpolicy, 80},
     {"cvta", "u32 u64", 2, 0, &cvta, 20},
-    {"isspacep", "", 2, 0, &isspacep, 20},
-    {"cp", "", 7, 0, &cp, 80},
 };
 
 } // namespace

@@ -215,6 +215,9 @@ void Loader::kernels() {
             for (int k = 0; k < 3; ++k) required *= kernel->required_threads[k] = std::max<uint32_t>(f.reqntid[k], 1);
             kernel->max_threads = static_cast<uint32_t>(std::min<uint64_t>(required, 1024));
         }
+        for (int k = 0; k < 3 && f.reqnctapercluster[0]; ++k)
+            kernel->required_cluster[k] = std::max<uint32_t>(f.reqnctapercluster[k], 1);
+        kernel->must_have_cluster = f.explicit_cluster;
         kernel->decoded = code.get();
         image_.kernels.push_back(std::move(kernel));
     }

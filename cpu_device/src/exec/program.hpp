@@ -1,6 +1,7 @@
 // A loaded program: a parsed module whose symbols have addresses and whose functions are decoded, and how a kernel of it is run.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -35,6 +36,7 @@ enum class Status : int {
     invalid_pc = 718,
     launch_failed = 719,
     not_supported = 801,
+    invalid_cluster_size = 912,
 };
 
 // Why a launch stopped: enough for a person to find the place.
@@ -48,8 +50,9 @@ struct Fault {
     std::string source_file; // "" where the PTX has no .loc
     uint32_t source_line = 0;
     uint64_t address = 0;
-    uint64_t steps = 0;  // warp-instructions that the launch took, also when it succeeded
-    std::string nearest; // "4 bytes behind the end of the allocation of 1024 bytes at 0x..."
+    uint64_t steps = 0;             // warp-instructions that the launch took, also when it succeeded
+    std::string nearest;            // "4 bytes behind the end of the allocation of 1024 bytes at 0x..."
+    std::vector<std::string> notes; // more lines: the other access of a race
 };
 
 struct KernelParam {
@@ -66,6 +69,8 @@ class Kernel {
     uint32_t static_shared_bytes = 0, local_bytes = 0, const_bytes = 0, registers = 0;
     uint32_t max_threads = 1024; // .maxntid/.reqntid
     uint32_t required_threads[3] = {0, 0, 0};
+    uint32_t required_cluster[3] = {0, 0, 0}; // .reqnctapercluster
+    bool must_have_cluster = false;           // .explicitcluster
     Program *program = nullptr;
     const void *decoded = nullptr; // exec's own
 
@@ -77,8 +82,9 @@ struct Launch {
     const Kernel *kernel = nullptr;
     Dim3 grid, block, cluster{1, 1, 1};
     uint32_t dynamic_shared_bytes = 0;
-    bool cooperative = false;
-    std::vector<uint8_t> params; // the parameter block, laid out by Kernel::params()
+    bool cooperative = false, has_cluster = false; // has_cluster: asked for, perhaps of one CTA
+    uint64_t interrupts = 0;                       // interrupts() when it was made
+    std::vector<uint8_t> params;                   // the parameter block, laid out by Kernel::params()
 };
 
 // How the machine runs; from the environment (CPU_DEVICE_THREADS, CPU_DEVICE_STEPS, ...), read once.
@@ -86,6 +92,7 @@ struct Options {
     unsigned threads = 0;     // host threads; 0: as many as there are cores
     uint64_t step_budget = 0; // warp-instructions a launch may take; 0: no limit
     bool deterministic = false;
+    bool races = false, uninitialised = false; // the checkers; Memory::written() has to be tracked for the second
 };
 
 class Program {
@@ -109,8 +116,11 @@ class Program {
     std::unique_ptr<State> state_;
 };
 
+// How often all launches were told to end: one that was made before the last time ends with launch_failed.
+std::atomic<uint64_t> &interrupts();
+
 // Runs a grid to its end in the calling thread (and helpers of its own).  Returns the status; on failure `fault` says where and why.
-// `stop` is polled: when it becomes true the launch ends with launch_timeout (Ctrl-C, context destroyed).
+// `stop` is polled: when it becomes true the launch ends with launch_timeout (context destroyed).
 Status run(const Launch &launch, Memory &memory, const Options &options, const volatile bool *stop, Fault &fault);
 
 } // namespace cpu_device

@@ -3,7 +3,7 @@
 // The group with the deepest call and then the lowest place runs, so that lanes meet again where their paths join.  A loop that runs while
 // others wait ages: after kAge backward branches the group that has waited longest runs, so that a lane that spins on a lock cannot
 // starve the lane that holds it (independent thread scheduling).
-#include "machine.hpp"
+#include "checker.hpp"
 
 #include <algorithm>
 
@@ -97,7 +97,7 @@ bool before(const Group &a, const Group &b, bool aged) {
 // Nobody can come any more for whom the warp's groups wait: lets them go on.
 bool release_stuck(Warp &w) {
     for (uint32_t k = 0; k < w.parked_n; ++k)
-        if (w.parked[k].wait == Wait::barrier) return false;
+        if (w.parked[k].wait == Wait::barrier || w.parked[k].wait == Wait::cluster) return false;
     bool any = false;
     for (uint32_t k = 0; k < w.parked_n; ++k) {
         w.force |= w.parked[k].wait == Wait::collect;
@@ -176,6 +176,7 @@ void barrier_check(Cta &cta, int id) {
     if (b.expected && count < b.expected) return;
     const Barrier complete = b;
     b = Barrier();
+    if (cta.launch->checker) cta.launch->checker->complete(cta, &b);
     for (auto &p : cta.warps) {
         Warp &w = *p;
         for (uint32_t k = 0; k < w.parked_n; ++k) {
@@ -197,12 +198,14 @@ void barrier_check(Cta &cta, int id) {
             g.wait = Wait::none;
             g.barrier = 0;
             w.runnable = true;
+            if (cta.launch->checker) cta.launch->checker->leave(w, g.mask, &b);
         }
         if (w.frame) set_limit(w);
     }
 }
 
 void lanes_exit(Warp &w, uint32_t mask) {
+    if (w.cta->launch->checker) w.cta->launch->checker->ended(w, mask);
     w.live &= ~mask;
     for (size_t k = w.frames.size(); k-- > 0;) {
         Frame *f = w.frames[k].get();
@@ -224,14 +227,26 @@ void lanes_exit(Warp &w, uint32_t mask) {
     }
     for (int id = 0; id < kBarriers; ++id)
         if (w.cta->barriers[id].used) barrier_check(*w.cta, id);
+    cluster_check(*w.cta->cluster);
 }
 
-uint64_t run_warp(Warp &w, uint64_t budget) {
+namespace {
+
+// The same with the checkers looking on.
+inline const Inst *step_checked(Warp &w, const Inst *pc) {
+    Checker &checker = *w.cta->launch->checker;
+    if (!checker.before(w, pc)) return stop_pc();
+    const Inst *next = pc->fn(w, pc);
+    checker.after(w, pc, next);
+    return next;
+}
+
+template <bool checked> uint64_t run_groups(Warp &w, uint64_t budget) {
     uint64_t n = 0;
     if (!w.frame && !pick(w)) return 1;
     const Inst *pc = w.pc;
     for (;;) {
-        pc = pc->fn(w, pc);
+        pc = checked ? step_checked(w, pc) : pc->fn(w, pc);
         ++n;
         if (__builtin_expect(pc < w.limit && n < budget, 1)) continue;
         if (pc == stop_pc()) {
@@ -251,6 +266,12 @@ uint64_t run_warp(Warp &w, uint64_t budget) {
             return n;
         }
     }
+}
+
+} // namespace
+
+uint64_t run_warp(Warp &w, uint64_t budget) {
+    return w.cta->launch->checker ? run_groups<true>(w, budget) : run_groups<false>(w, budget);
 }
 
 } // namespace cpu_device

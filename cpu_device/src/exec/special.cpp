@@ -51,6 +51,20 @@ enum Special : int {
     is_explicit_cluster,
     workspace_high,
     workspace_low,
+    clusterid_x,
+    clusterid_y,
+    clusterid_z,
+    nclusterid_x,
+    nclusterid_y,
+    nclusterid_z,
+    cluster_ctaid_x,
+    cluster_ctaid_y,
+    cluster_ctaid_z,
+    cluster_nctaid_x,
+    cluster_nctaid_y,
+    cluster_nctaid_z,
+    cluster_ctarank,
+    cluster_nctarank,
     one,
     zero,
 };
@@ -100,20 +114,22 @@ const struct {
     {"%is_explicit_cluster", 0, is_explicit_cluster, 4},
     {"%envreg1", 0, workspace_high, 4},
     {"%envreg2", 0, workspace_low, 4},
-    {"%clusterid", 'x', ctaid_x, 4},
-    {"%clusterid", 'y', ctaid_y, 4},
-    {"%clusterid", 'z', ctaid_z, 4},
-    {"%nclusterid", 'x', nctaid_x, 4},
-    {"%nclusterid", 'y', nctaid_y, 4},
-    {"%nclusterid", 'z', nctaid_z, 4},
-    {"%cluster_ctaid", 'x', zero, 4},
-    {"%cluster_ctaid", 'y', zero, 4},
-    {"%cluster_ctaid", 'z', zero, 4},
-    {"%cluster_nctaid", 'x', one, 4},
-    {"%cluster_nctaid", 'y', one, 4},
-    {"%cluster_nctaid", 'z', one, 4},
-    {"%cluster_ctarank", 0, zero, 4},
-    {"%cluster_nctarank", 0, one, 4},
+    {"%clusterid", 'x', clusterid_x, 4},
+    {"%clusterid", 'y', clusterid_y, 4},
+    {"%clusterid", 'z', clusterid_z, 4},
+    {"%nclusterid", 'x', nclusterid_x, 4},
+    {"%nclusterid", 'y', nclusterid_y, 4},
+    {"%nclusterid", 'z', nclusterid_z, 4},
+    {"%cluster_ctaid", 'w', zero, 4},
+    {"%cluster_ctaid", 'x', cluster_ctaid_x, 4},
+    {"%cluster_ctaid", 'y', cluster_ctaid_y, 4},
+    {"%cluster_ctaid", 'z', cluster_ctaid_z, 4},
+    {"%cluster_nctaid", 'w', one, 4},
+    {"%cluster_nctaid", 'x', cluster_nctaid_x, 4},
+    {"%cluster_nctaid", 'y', cluster_nctaid_y, 4},
+    {"%cluster_nctaid", 'z', cluster_nctaid_z, 4},
+    {"%cluster_ctarank", 0, cluster_ctarank, 4},
+    {"%cluster_nctarank", 0, cluster_nctarank, 4},
     {"%current_graph_exec", 0, zero, 8},
     {"%reserved_smem_offset_begin", 0, zero, 4},
     {"%reserved_smem_offset_end", 0, zero, 4},
@@ -159,6 +175,21 @@ uint64_t uniform_value(Warp &w, int id) {
     case aggr_smem_size: return launch.shared_bytes;
     case workspace_high: return launch.workspace >> 32;
     case workspace_low: return launch.workspace & 0xffffffffu;
+    case is_explicit_cluster: return launch.launch->has_cluster || launch.launch->kernel->required_cluster[0];
+    case clusterid_x:
+    case clusterid_y:
+    case clusterid_z: return w.cta->cluster->id[id - clusterid_x];
+    case nclusterid_x: return launch.cluster_grid.x;
+    case nclusterid_y: return launch.cluster_grid.y;
+    case nclusterid_z: return launch.cluster_grid.z;
+    case cluster_ctaid_x:
+    case cluster_ctaid_y:
+    case cluster_ctaid_z: return w.cta->cluster_id[id - cluster_ctaid_x];
+    case cluster_nctaid_x: return launch.cluster.x;
+    case cluster_nctaid_y: return launch.cluster.y;
+    case cluster_nctaid_z: return launch.cluster.z;
+    case cluster_ctarank: return w.cta->rank;
+    case cluster_nctarank: return w.cta->cluster->ctas.size();
     case one: return 1;
     default: return 0;
     }
@@ -189,6 +220,11 @@ template <class T> const Inst *sreg(Warp &w, const Inst *i) {
         each(w, d, [=](int) { return v; });
     }
     }
+    return i + 1;
+}
+
+const Inst *sreg_predicate(Warp &w, const Inst *i) {
+    set_predicate(w, i->d, uniform_value(w, static_cast<int>(i->imm)) ? ~0u : 0);
     return i + 1;
 }
 
@@ -232,50 +268,11 @@ const Inst *unpack_wide(Warp &w, const Inst *i) {
     return i + 1;
 }
 
-// Constants lie in device memory: their addresses are those of variables.
-bool is_constant(const ProgramImage &image, u64 address) {
-    for (const auto &entry : image.symbols) {
-        const Symbol &s = entry.second;
-        if (s.space == ptx::Space::constant && address - s.address < s.size) return true;
-    }
-    return false;
-}
-
-const Inst *isspacep(Warp &w, const Inst *i) { // sub: constants; imm: a window, 0: global
-    const u64 *a = at<u64>(w, i->a);
-    const ProgramImage &image = *w.cta->launch->image;
-    u32 r = 0;
-    each_active(w.mask, [&](int l) {
-        const bool yes =
-            i->imm ? a[l] - i->imm < kWindowSize : a[l] < kWindowBase && is_constant(image, a[l]) == (i->sub != 0);
-        r |= yes ? 1u << l : 0;
-    });
-    set_predicate(w, i->d, r);
-    return i + 1;
-}
-
-const Inst *cp_async(Warp &w, const Inst *i) {
-    const u64 *to = at<u64>(w, i->a), *from = at<u64>(w, i->b);
-    const u32 *limit = at<u32>(w, i->c);
-    for (u32 m = w.mask; m; m &= m - 1) {
-        const int l = __builtin_ctz(m);
-        const u64 size = i->sub, n = limit[l] < size ? limit[l] : size, place = to[l] + i->imm;
-        if ((place | from[l]) & (size - 1))
-            return fault(w, i, l, Status::misaligned_address, "", place & (size - 1) ? place : from[l]);
-        uint8_t *p = generic_pointer(w, l, place, size);
-        if (!p) return fault(w, i, l, Status::illegal_address, "", place, true);
-        const uint8_t *q = n ? generic_pointer(w, l, from[l], n) : p;
-        if (!q) return fault(w, i, l, Status::illegal_address, "", from[l], true);
-        if (n) std::memmove(p, q, n);
-        std::memset(p + n, 0, size - n);
-    }
-    return i + 1;
-}
-
 const HandlerRow rows[] = {
     {"sreg.u16", &sreg<u16>},
     {"sreg.u32", &sreg<u32>},
     {"sreg.u64", &sreg<u64>},
+    {"sreg.pred", &sreg_predicate},
     {"mov.frame.u32", &mov_frame<u32>},
     {"mov.frame.u64", &mov_frame<u64>},
     {"mov.dynamic.u32", &mov_dynamic<u32>},
@@ -283,8 +280,6 @@ const HandlerRow rows[] = {
     {"mov.b128", &mov_wide},
     {"pack.u128.u64", &pack_wide},
     {"unpack.u128.u64", &unpack_wide},
-    {"isspacep", &isspacep},
-    {"cp.async", &cp_async},
     {"system.vprintf", &system_vprintf},
     {"system.malloc", &system_malloc},
     {"system.free", &system_free},

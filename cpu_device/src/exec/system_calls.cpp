@@ -1,7 +1,8 @@
 // vprintf, malloc, free, __assertfail and cudaGraphSetConditional: what kernels call and no module defines.
-#include "lanes.hpp"
+#include "checker.hpp"
 #include "conditionals.hpp"
 #include "image.hpp"
+#include "lanes.hpp"
 
 #include <cstdio>
 
@@ -183,6 +184,7 @@ const Inst *system_malloc(Warp &w, const Inst *i) {
     LaunchState &launch = *w.cta->launch;
     each_active(w.mask, [&](int l) {
         const Allocation *a = launch.memory->allocate(argument(w, site, 0, l), 16, MemoryKind::device, launch.device);
+        if (a && launch.checker) launch.checker->allocated(a->base, a->size);
         set_result(w, site, l, a ? a->base : 0);
     });
     return i + 1;

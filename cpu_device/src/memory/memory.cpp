@@ -6,6 +6,7 @@
 #include "address_index.hpp"
 #include "arena.hpp"
 #include "free_ranges.hpp"
+#include "written.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -41,9 +42,13 @@ uint64_t device_bytes() {
     return std::min(bytes, kRange / 4);
 }
 
-bool host_access() {
-    const char *text = std::getenv("CPU_DEVICE_HOST_ACCESS");
+bool is_set(const char *name) {
+    const char *text = std::getenv(name);
     return text && *text && *text != '0';
+}
+
+bool host_access() {
+    return is_set("CPU_DEVICE_HOST_ACCESS");
 }
 
 bool seen_by_host(MemoryKind kind) {
@@ -62,6 +67,7 @@ struct Memory::State {
     AddressIndex index{arena.base(), arena.size()};
     const uint64_t total = std::min(device_bytes(), arena.size());
     std::atomic<uint64_t> generation{1};
+    mutable Written written;
 
     mutable std::mutex lock; // what follows
     std::deque<Record> records;
@@ -78,6 +84,7 @@ struct Memory::State {
     std::atomic<size_t> n_adopted{0};
 
     State() {
+        if (is_set("CPU_DEVICE_UNINIT")) written.track(true);
         if (index.valid()) free.add(arena.base() + kPage, arena.size() - kPage);
     }
     Record *new_record();
@@ -120,6 +127,7 @@ void Memory::State::shrink_quarantine(size_t entries, uint64_t bytes) {
 void Memory::State::retire(Record *record) {
     index.set(record->base, record->size, nullptr);
     record->freed = true;
+    written.end(record->base);
     generation.fetch_add(1, std::memory_order_release);
     if (record->kind != MemoryKind::pinned && !record->closed) used[record->device] -= record->size;
     if (seen_by_host(record->kind)) arena.close_to_host(record->base, round_up(record->size, kPage));
@@ -183,6 +191,7 @@ const Allocation *Memory::allocate(uint64_t size, uint64_t align, MemoryKind kin
         return nullptr;
     }
     s.by_base[base] = record;
+    if (kind == MemoryKind::device && !host_access()) s.written.begin(base, size);
     if (kind != MemoryKind::pinned) used += size;
     return record;
 }
@@ -307,6 +316,10 @@ uint64_t Memory::used(int device) const {
 
 uint64_t Memory::total() const {
     return state_->total;
+}
+
+Written &Memory::written() const {
+    return state_->written;
 }
 
 } // namespace cpu_device

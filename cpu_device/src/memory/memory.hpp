@@ -26,6 +26,8 @@ struct Allocation {
         false; // in quarantine: addresses are not given out again for a while, so that use after free is noticed
 };
 
+class Written;
+
 class Memory {
   public:
     Memory(); // sizes from the environment: CPU_DEVICE_MEMORY, CPU_DEVICE_HOST_ACCESS
@@ -54,6 +56,7 @@ class Memory {
     uint64_t used() const;           // bytes, of all devices
     uint64_t used(int device) const; // bytes, without the host's pinned memory
     uint64_t total() const;          // bytes that a device says it has
+    Written &written() const;        // of MemoryKind::device; CPU_DEVICE_UNINIT=1: tracked from the start
 
   private:
     struct State;

@@ -1,0 +1,84 @@
+"""The trace recorder."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+import cuda_unified as cu
+
+SOURCE = r"""
+extern "C" __global__ void spin(int *out, int turns) {
+    int x = threadIdx.x;
+    for (int i = 0; i < turns; i++) x = x * 3 + 1;
+    out[threadIdx.x] = x;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel(device: cu.Device) -> cu.Kernel:
+    return cu.compile_kernel(SOURCE, "spin")
+
+
+def test_what_is_recorded(device: cu.Device, kernel: cu.Kernel, tmp_path: Path) -> None:
+    with device.stream() as stream, device.stream() as other:
+        buffer = device.allocate(128, stream)
+        with cu.trace(tmp_path / "trace.json") as trace:
+            assert trace.events == []
+            kernel[(2, 1, 1), 32, stream](buffer, 1000)
+            buffer.fill(7, stream=stream)
+            host = bytearray(128)
+            buffer.copy_to(host, stream=stream)
+            stream.record().sync()
+            thread = threading.Thread(target=lambda: kernel[1, 32, other](buffer, 10))
+            thread.start()
+            thread.join()
+            other.sync()
+        kernel[1, 32, stream](buffer, 1)  # not any more
+        stream.sync()
+    assert host == bytes([7]) * 128
+    kinds = [e.kind for e in trace.events]
+    assert kinds.count("kernel") == 2 and kinds.count("fill") == 1 and kinds.count("copy") == 1 and "wait" in kinds
+    first, second = (e for e in trace.events if e.kind == "kernel")
+    assert (first.name, first.grid, first.block, first.stream) == ("spin", (2, 1, 1), (32, 1, 1), stream.address)
+    assert second.stream == other.address and second.thread != first.thread
+    (fill,) = (e for e in trace.events if e.kind == "fill")
+    assert fill.size == 128
+    for e in trace.events:
+        assert e.begin <= e.end
+        if e.kind in ("kernel", "copy", "fill"):
+            assert e.device_begin is not None and e.device_end is not None and e.device_begin <= e.device_end
+    assert first.device_end <= fill.device_end + 2_000_000
+
+
+def test_the_file(device: cu.Device, kernel: cu.Kernel, tmp_path: Path) -> None:
+    with device.stream() as stream, cu.trace(tmp_path / "t.json"):
+        buffer = device.allocate(128)
+        kernel[1, 32](buffer, 10)
+        stream.sync()
+    rows = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    spans = [r for r in rows if r["ph"] == "X"]
+    assert all(isinstance(r["ts"], float) and r["dur"] >= 0 and r["ts"] >= 0 for r in spans if r["pid"] == 0)
+    assert {"launch spin", "spin", "cuStreamSynchronize"} <= {r["name"] for r in spans}
+    (on_device,) = (r for r in spans if r["name"] == "spin")
+    named = {(r["pid"], r.get("tid")): r["args"]["name"] for r in rows if r["ph"] == "M"}
+    assert named[1, on_device["tid"]] == f"stream {stream.address:#x}" and on_device["args"]["grid"] == "(1, 1, 1)"
+
+
+def test_one_at_a_time_and_errors(device: cu.Device) -> None:
+    with cu.trace() as outer:
+        with pytest.raises(RuntimeError, match="one at a time"), cu.trace():
+            pass
+        device.stream().sync()
+    assert [e.kind for e in outer.events] == ["wait"]
+    with pytest.raises(ZeroDivisionError), cu.trace() as failed:
+        device.stream().sync()
+        raise ZeroDivisionError
+    assert [e.kind for e in failed.events] == ["wait"]
+    with cu.trace() as empty:
+        pass
+    assert empty.events == []
