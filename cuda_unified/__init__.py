@@ -22,6 +22,8 @@ _HOME = {
     "LaunchConfig": "config",
     "Launcher": "launcher",
     "AccessPolicy": "config",
+    "Graph": "graph",
+    "GraphExec": "graph",
     "info": "environment",
     "annotate": "profiling",
     "profile": "profiling",

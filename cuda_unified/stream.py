@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +18,8 @@ from .event import Event
 if TYPE_CHECKING:
     from .calls import Call
     from .device import Device
+    from .graph import Graph, Node
+    from .graph.capture import Capture
 
 
 class AccessPolicy(NamedTuple):
@@ -110,6 +112,25 @@ class Stream(_native.Stream):
         with self.context:
             status = driver.cuStreamIsCapturing(self.address)
         return bool(status != driver.CUstreamCaptureStatus.CU_STREAM_CAPTURE_STATUS_NONE)
+
+    def capture(
+        self, mode: str = "global", *, graph: Graph | None = None, after: Node | Iterable[Node] | None = None
+    ) -> Capture:
+        """Makes a graph of what the stream is given in a block, instead of doing it: `with stream.capture() as graph: ...`.
+
+        In the block the stream is the current one.  Streams that wait for it join the capture; it has to wait for them in the
+        end.  mode: "global": calls that cannot be captured, of any thread, make the capture invalid; "thread_local": those
+        of this thread; "relaxed": none.  graph: the graph that gets the nodes, behind its nodes `after`; default: a new one.
+        Arguments of kernels that are launched in the block live as long as the graph.
+
+        Where the block raises, the capture ends and the new graph is closed.  Raises StreamCaptureError, which says why,
+        where the capture became invalid.
+
+        https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#creating-a-graph-using-stream-capture
+        """
+        from .graph.capture import Capture
+
+        return Capture(self, mode, graph, after)
 
     def call(self, function: Callable[..., Any], *args: Any) -> Call:
         """Calls `function(*args)` in a thread of Python's, once the stream has done what it has now.

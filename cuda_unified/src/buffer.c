@@ -155,7 +155,8 @@ static void buffer_dealloc(PyObject *self) {
     if (!b->closed && b->how != NOT_FREED) {
         PyObject *type, *value, *trace;
         PyErr_Fetch(&type, &value, &trace);
-        if (give_back(b, NULL)) PyErr_WriteUnraisable(NULL);
+        const int left = UNLIKELY((captures | (b->capture != 0)) && may_free()) && leave_to_capture(b);
+        if (LIKELY(!left) && give_back(b, NULL)) PyErr_WriteUnraisable(NULL);
         PyErr_Restore(type, value, trace);
     }
     Py_XDECREF((PyObject *)b->context);

@@ -62,10 +62,27 @@ static PyObject *run(stream_object *s, config_object *c, kernel_object *k, void 
     Py_RETURN_NONE;
 }
 
+/* A kernel that a stream captures has its arguments as long as the graph; takes over `values`. */
+static COLD PyObject *keep_captured(PyObject *result, stream_object *s, kernel_object *k, PyObject *values,
+                                    PyObject *kept) {
+    PyObject *all = values ? PyTuple_Pack(3, (PyObject *)k, values, kept ? kept : Py_None) : NULL;
+    Py_XDECREF(values);
+    if (all && !keep_in_capture(s, all)) return result;
+    Py_DECREF(result);
+    return NULL;
+}
+
+static COLD PyObject *tuple_of(arguments a, Py_ssize_t n) {
+    PyObject *values = PyTuple_New(n);
+    for (Py_ssize_t i = 0; values && i < n; i++) PyTuple_SetItem(values, i, Py_NewRef(a[i]));
+    return values;
+}
+
 static PyObject *pack_and_run(stream_object *s, config_object *c, kernel_object *k, arguments a, Py_ssize_t n) {
     packed p;
     if (!stream_usable(s) || pack(&p, k, s, a, n)) return NULL;
     PyObject *result = run(s, c, k, p.pointers);
+    if (UNLIKELY(captures && result)) result = keep_captured(result, s, k, tuple_of(a, n), p.kept);
     end_packed(&p);
     return result;
 }
@@ -224,6 +241,11 @@ static PyObject *run_packed(launcher_object *l, stream_object *s) {
     if (!stream_usable(s) || (l->closable && !values_usable(l))) return NULL;
     b->users++;
     PyObject *result = run(s, l->config, l->kernel, b->pointers);
+    if (UNLIKELY(captures && result)) {
+        PyObject *kept = PyList_AsTuple(l->kept), *values = PyList_AsTuple(l->values);
+        result = keep_captured(result, s, l->kernel, values, kept);
+        Py_XDECREF(kept);
+    }
     block_drop(b);
     return result;
 }
@@ -340,7 +362,14 @@ static PyMemberDef members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(launcher_object, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
+/* What CUDA calls kernelParams, of the packed arguments as they are now. */
+static PyObject *get_pointers(PyObject *self, void *Py_UNUSED(closure)) {
+    packed_block *b = ((launcher_object *)self)->packed;
+    return b ? PyLong_FromVoidPtr(b->pointers) : Py_NewRef(Py_None);
+}
+
 static PyGetSetDef getters[] = {
+    {"_pointers", get_pointers, NULL, NULL, NULL},
     {"arguments", get_arguments, NULL,
      "The arguments that it was given by bind() and set(); None: they come with the call.", NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -68,7 +68,13 @@
     X(cuLaunchKernel)             \
     X(cuLaunchKernelEx)           \
     X(cuKernelGetParamInfo)       \
-    X(cuFuncGetParamInfo)
+    X(cuFuncGetParamInfo)         \
+    X(cuGraphDestroy)             \
+    X(cuGraphExecDestroy)         \
+    X(cuGraphLaunch)              \
+    X(cuGraphUpload)              \
+    X(cuUserObjectRelease)        \
+    X(cuGraphReleaseUserObject)
 
 struct driver_functions {
 #define X(name) __typeof__(((struct cubind_driver_table *)NULL)->name) name;
@@ -159,6 +165,7 @@ typedef struct buffer_object {
     struct buffer_object *root; /* of a part: the buffer that owns the memory (owner keeps it); else NULL */
     stream_object *stream;      /* freed in its order; NULL: at once */
     int exports;                /* views that others hold: it cannot be closed while there are any */
+    uint64_t capture;           /* allocated in a capture, of this number: memory of the graph; else 0 */
     int pending;                /* copies under way in other streams than its own (keep.c) */
     unsigned char how, flags, closed;
 } buffer_object;
@@ -399,6 +406,15 @@ HIDDEN PyObject *buffer_dlpack(PyObject *self, arguments a, Py_ssize_t n, PyObje
 HIDDEN PyObject *buffer_dlpack_device(PyObject *self, PyObject *unused);
 HIDDEN PyObject *buffer_cuda_interface(PyObject *self, void *closure);
 
+/* ---- graphs (graph.c, graph_keep.c) ---------------------------------------------------------------------------------------- */
+
+extern HIDDEN int captures; /* how many streams this layer captures now */
+/* Lets the graph that the stream captures keep an object (a new reference, taken over); 0, or -1 with an error. */
+HIDDEN int keep_in_capture(stream_object *s, PyObject *o);
+HIDDEN uint64_t capture_of(stream_object *s); /* the number of the capture that the stream is in; 0: none */
+/* Whether memory that nobody uses any more is not to be freed now: it is the graph's, or freeing it would disturb a capture. */
+HIDDEN int leave_to_capture(buffer_object *b);
+
 /* ---- parts, one file each: a type or functions that module.c adds ------------------------------------------------------ */
 
 HIDDEN int context_ready(PyObject *module);
@@ -420,6 +436,8 @@ HIDDEN int array_ready(PyObject *module);
 HIDDEN int as_array_ready(PyObject *module);
 HIDDEN int exchange_ready(PyObject *module);
 HIDDEN int strided_ready(PyObject *module);
+HIDDEN int graph_ready(PyObject *module);
+HIDDEN int graph_keep_ready(PyObject *module);
 
 /* Makes a heap type and puts it into the module. */
 HIDDEN PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);

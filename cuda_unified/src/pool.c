@@ -32,6 +32,7 @@ static PyObject *allocate(PyObject *self, arguments a, Py_ssize_t n, PyObject *k
     b->how = size ? FREED_ASYNC : NOT_FREED;
     b->resource = Py_NewRef(self);
     b->stream = stream;
+    if (UNLIKELY(captures)) b->capture = capture_of(stream);
     return (PyObject *)b;
 failed:
     Py_DECREF((PyObject *)stream);
