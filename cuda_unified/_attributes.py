@@ -108,6 +108,20 @@ def _preferred_cluster(value: Any, config: LaunchConfig) -> Encoded:
 
 
 def _access_policy(value: Any, config: LaunchConfig) -> Encoded:
+    return value, {"accessPolicyWindow": _window(value)}
+
+
+def access_policy_window(policy: Any) -> dict[str, Any]:
+    """The fields of the driver's CUaccessPolicyWindow for the policy of a stream."""
+    try:
+        return _window(policy)
+    except _WrongError as wrong:
+        raise (TypeError if wrong.is_type else ValueError)(
+            f"Stream: access_policy must be {wrong}, not {policy!r}"
+        ) from None
+
+
+def _window(value: Any) -> dict[str, Any]:
     if not isinstance(value, AccessPolicy):
         raise _WrongError("an AccessPolicy", is_type=True)
     if not 0 <= value.hit_ratio <= 1:
@@ -117,8 +131,7 @@ def _access_policy(value: Any, config: LaunchConfig) -> Encoded:
     if miss == driver.CUaccessProperty.CU_ACCESS_PROPERTY_PERSISTING:
         raise _WrongError("a miss of 'normal' or 'streaming'")
     pointer, size = value.span()
-    window = {"base_ptr": pointer, "num_bytes": size, "hitRatio": value.hit_ratio, "hitProp": hit, "missProp": miss}
-    return value, {"accessPolicyWindow": window}
+    return {"base_ptr": pointer, "num_bytes": size, "hitRatio": value.hit_ratio, "hitProp": hit, "missProp": miss}
 
 
 def _programmatic_event(value: Any, config: LaunchConfig) -> Encoded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import cubind
 from cubind import driver
@@ -16,23 +16,11 @@ from .context import Context
 from .event import Event
 
 if TYPE_CHECKING:
+    from ._attributes import AccessPolicy
     from .calls import Call
     from .device import Device
     from .graph import Graph, Node
     from .graph.capture import Capture
-
-
-class AccessPolicy(NamedTuple):
-    """A window of memory and how the L2 cache treats it: `hit_ratio` of its accesses as `hit`, the others as `miss`.
-
-    pointer: an address; size: bytes; hit, miss: members of `driver.CUaccessProperty`.
-    """
-
-    pointer: int
-    size: int
-    hit_ratio: float = 1.0
-    hit: int = 2  # CU_ACCESS_PROPERTY_PERSISTING
-    miss: int = 1  # CU_ACCESS_PROPERTY_STREAMING
 
 
 @dataclass
@@ -181,17 +169,18 @@ class Stream(_native.Stream):
         window = value.accessPolicyWindow
         if not window.num_bytes:
             return None
-        return AccessPolicy(
-            int(window.base_ptr), window.num_bytes, window.hitRatio, int(window.hitProp), int(window.missProp)
-        )
+        from ._attributes import AccessPolicy
+
+        hit, miss = (str(p.name).removeprefix("CU_ACCESS_PROPERTY_").lower() for p in (window.hitProp, window.missProp))
+        return AccessPolicy((int(window.base_ptr), window.num_bytes), window.hitRatio, hit, miss)
 
     @access_policy.setter
     def access_policy(self, policy: AccessPolicy | None) -> None:
+        from ._attributes import access_policy_window
+
         value = driver.CUstreamAttrValue()
-        if policy is not None:
-            window = value.accessPolicyWindow
-            window.base_ptr, window.num_bytes, window.hitRatio = policy.pointer, policy.size, policy.hit_ratio
-            window.hitProp, window.missProp = policy.hit, policy.miss
+        for name, field in (access_policy_window(policy) if policy is not None else {}).items():
+            setattr(value.accessPolicyWindow, name, field)
         with self.context:
             attribute = driver.CUstreamAttrID.CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW
             driver.cuStreamSetAttribute(self.address, attribute, value)

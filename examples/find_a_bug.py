@@ -22,7 +22,7 @@ def main() -> int:
     device = cu.Device()
     try:
         kernel[cu.LaunchConfig.for_size(n, block=256)](given, result, n)
-        device.sync()
+        device.default_stream.sync()
     except cu.CudaError as error:
         print(f"{type(error).__name__}: {error}\n")
         print(f"{result!r} ends at {result.pointer + result.nbytes:#x}")

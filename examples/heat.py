@@ -1,6 +1,7 @@
-"""A plate that is heated in two places, as an animated GIF: two streams, each with half of the plate.
+"""A plate that is heated in two places, as an animated GIF: two streams, each with half of the plate, captured into a graph.
 
-Each step of a half needs the other half's rows beside the border from the step before: events say when they are there.
+Each step of a half needs the other half's rows beside the border from the step before: events say when they are there.  The
+steps between two frames are described once and launched for each frame.
 """
 
 import argparse
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--steps", type=int, default=20, help="for each frame; even")
     parser.add_argument("--out", default="heat.gif")
+    parser.add_argument("--graph", help="a file for a picture of the graph, .svg")
     a = parser.parse_args()
     if a.steps % 2:
         parser.error("after an odd number of steps the newest plate would be the other one")
@@ -56,22 +58,28 @@ def main() -> None:
 
     halves = [(0, a.size // 2), (a.size // 2, a.size)]
     config = cu.LaunchConfig.for_size((a.size, a.size // 2 + 1), block=(32, 8))
-    streams = device.stream(), device.stream()
-    for frame in frames:
+    one, two = device.stream(), device.stream()
+    with one.capture() as graph:  # what the streams are given in this block goes into the graph
+        two.wait(one)  # so the other stream joins
         for i in range(a.steps):
             now, following = plates[i % 2], plates[1 - i % 2]
-            done = [stream.record() for stream in streams]
-            for stream, other, (first, last) in zip(streams, reversed(done), halves, strict=True):
+            done = one.record(), two.record()
+            for stream, other, (first, last) in ((one, done[1], halves[0]), (two, done[0], halves[1])):
                 stream.wait(other)  # the other half of the step before
                 kernel[config, stream](now, following, a.size, first, last)
-        streams[0].wait(streams[1])
-        plates[0].copy_to(frame, stream=streams[0])
-        streams[1].wait(streams[0])  # the plate is written again after it has been copied
+        one.wait(two)
+    if a.graph:
+        graph.render(a.graph)
+    run = graph.instantiate()
+    for frame in frames:
+        run.launch(one)
+        plates[0].copy_to(frame, stream=one)
     device.sync()
 
     write_gif(a.out, [(255 * np.sqrt(frame)).astype(np.uint8) for frame in frames], palette())
     mean = [float(frame.mean()) for frame in (frames[0], frames[-1])]
     print(f"{a.frames * a.steps} steps of {a.size} x {a.size} points on {device.name}: {a.out}")
+    print(f"  a graph of {len(graph)} nodes, launched {a.frames} times")
     print(f"  mean temperature {mean[0]:.4f} in the first frame, {mean[1]:.4f} in the last")
 
 

@@ -70,8 +70,9 @@ static int give_back_to_resource(buffer_object *b, stream_object *stream) {
     return done ? 0 : -1;
 }
 
-/* Frees the memory if it is this buffer's to free; 0, or -1 with an error.  Closed in any case. */
-static int give_back(buffer_object *b, stream_object *stream, int dropped) {
+/* Frees the memory if it is this buffer's to free; 0, or -1 with an error.  Closed in any case.  Where nobody asked for it, a context
+ * that has failed is not told of for each of its buffers. */
+static int give_back(buffer_object *b, stream_object *stream, int asked) {
     const char *function = NULL;
     b->closed = 1;
     if (b->how == NOT_FREED || !may_free() || (b->context && b->context->closed)) return 0;
@@ -79,7 +80,7 @@ static int give_back(buffer_object *b, stream_object *stream, int dropped) {
     if (UNLIKELY(b->pending)) keep_wait(b, stream && !stream->closed ? stream : NULL);
     if (b->how == FREED_BY_RESOURCE) return give_back_to_resource(b, stream);
     CUresult status = give_back_to_driver(b, stream, &function);
-    if (LIKELY(!status) || (dropped && is_lasting(status))) return 0;
+    if (LIKELY(!status) || (!asked && is_told(status))) return 0;
     fail(status, function, "size=%zu", b->size);
     return -1;
 }
@@ -98,7 +99,7 @@ static PyObject *buffer_close(PyObject *self, arguments a, Py_ssize_t n, PyObjec
     }
     stream_object *stream = NULL;
     if (out[0] && out[0] != Py_None && !(stream = to_stream(out[0], b->context, "close"))) return NULL;
-    int failed = give_back(b, stream, 0);
+    int failed = give_back(b, stream, 1);
     Py_XDECREF((PyObject *)stream);
     if (!b->root && !b->pending) { /* what it was borrowed from; copies under way still use it */
         PyObject *owner = b->owner;
@@ -132,7 +133,7 @@ static void buffer_finalize(PyObject *self) {
     if (b->closed || b->how == NOT_FREED || b->exports || b->pending) return;
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
-    if (give_back(b, NULL, 1)) PyErr_WriteUnraisable(NULL);
+    if (give_back(b, NULL, 0)) PyErr_WriteUnraisable(NULL);
     PyErr_Restore(type, value, trace);
 }
 
@@ -156,7 +157,7 @@ static void buffer_dealloc(PyObject *self) {
         PyObject *type, *value, *trace;
         PyErr_Fetch(&type, &value, &trace);
         const int left = UNLIKELY((captures | (b->capture != 0)) && may_free()) && leave_to_capture(b);
-        if (LIKELY(!left) && give_back(b, NULL, 1)) PyErr_WriteUnraisable(NULL);
+        if (LIKELY(!left) && give_back(b, NULL, 0)) PyErr_WriteUnraisable(NULL);
         PyErr_Restore(type, value, trace);
     }
     Py_XDECREF((PyObject *)b->context);

@@ -17,8 +17,31 @@ static PyObject *errors_call(const char *function, const char *format, ...) {
     return result;
 }
 
+/* After these a context is of no use: all that is asked of it fails in the same way, and what it holds goes with it. */
+static int ends_context(CUresult status) {
+    switch ((int)status) {
+    case CUDA_ERROR_ILLEGAL_ADDRESS:
+    case CUDA_ERROR_LAUNCH_TIMEOUT:
+    case CUDA_ERROR_ASSERT:
+    case CUDA_ERROR_HARDWARE_STACK_ERROR:
+    case CUDA_ERROR_ILLEGAL_INSTRUCTION:
+    case CUDA_ERROR_MISALIGNED_ADDRESS:
+    case CUDA_ERROR_INVALID_ADDRESS_SPACE:
+    case CUDA_ERROR_INVALID_PC:
+    case CUDA_ERROR_LAUNCH_FAILED: return 1;
+    default: return 0;
+    }
+}
+
+static int end_was_told;
+
+int is_told(CUresult status) {
+    return end_was_told && ends_context(status);
+}
+
 PyObject *fail(CUresult status, const char *function, const char *details, ...) {
     PyObject *text = NULL;
+    if (ends_context(status)) end_was_told = 1;
     if (details) {
         va_list values;
         va_start(values, details);
@@ -47,27 +70,10 @@ PyObject *raise_forked(void) {
     return NULL;
 }
 
-/* A kernel failed: the context answers every call with that from now on, and whoever waited for the kernel was told. */
-int is_lasting(CUresult status) {
-    switch (status) {
-    case CUDA_ERROR_ILLEGAL_ADDRESS:
-    case CUDA_ERROR_LAUNCH_TIMEOUT:
-    case CUDA_ERROR_ASSERT:
-    case CUDA_ERROR_HARDWARE_STACK_ERROR:
-    case CUDA_ERROR_ILLEGAL_INSTRUCTION:
-    case CUDA_ERROR_MISALIGNED_ADDRESS:
-    case CUDA_ERROR_INVALID_ADDRESS_SPACE:
-    case CUDA_ERROR_INVALID_PC:
-    case CUDA_ERROR_LAUNCH_FAILED:
-    case CUDA_ERROR_CONTEXT_IS_DESTROYED:
-    case CUDA_ERROR_DEINITIALIZED: return 1;
-    default: return 0;
-    }
-}
-
 void warn_unraisable(CUresult status, const char *function, PyObject *about) {
+    if (is_told(status)) return;
     PyObject *type, *value, *trace;
-    if (is_lasting(status)) return;
+    if (is_told(status)) return;
     PyErr_Fetch(&type, &value, &trace);
     fail(status, function, NULL);
     PyErr_WriteUnraisable(about);

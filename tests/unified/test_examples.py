@@ -22,6 +22,7 @@ def run(name: str, *arguments: object, cwd: Path) -> str:
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), *map(str, arguments)]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
     return done.stdout
 
 
@@ -45,7 +46,10 @@ def test_mandelbrot(device: cu.Device, tmp_path: Path) -> None:
 
 def test_heat(device: cu.Device, tmp_path: Path) -> None:
     size, count, steps = 33, 4, 6  # an odd size: the halves differ
-    run("heat", "--size", size, "--frames", count, "--steps", steps, "--out", tmp_path / "plate.gif", cwd=tmp_path)
+    sizes = ("--size", size, "--frames", count, "--steps", steps)
+    out = run("heat", *sizes, "--out", tmp_path / "plate.gif", "--graph", "graph.svg", cwd=tmp_path)
+    assert f"a graph of {2 * steps} nodes, launched {count} times" in out
+    assert (tmp_path / "graph.svg").read_text().count(">step<") == 2 * steps
     frames, palette = read_gif(tmp_path / "plate.gif")
     assert frames.shape == (count, size, size) and len(np.unique(palette, axis=0)) > 200
 

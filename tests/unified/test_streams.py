@@ -291,13 +291,22 @@ def test_failed_work_reaches_calls_and_await() -> None:
     assert lines[-1] == "[]" and lines[0] == "IllegalAddressError True True" and len(lines) == 4, lines
 
 
-def test_access_policy(stream: cu.Stream) -> None:
-    from cuda_unified.stream import AccessPolicy
-
+def test_access_policy(stream: cu.Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = stream.device.allocate(4096, stream)
+    for wrong in (3, cu.AccessPolicy(memory, 1.5), cu.AccessPolicy(memory, miss="persisting")):
+        with pytest.raises((TypeError, ValueError), match="Stream: access_policy must be"):
+            stream.access_policy = wrong
     try:
-        stream.access_policy = AccessPolicy(0, 0)
+        stream.access_policy = None
     except cubind.NotSupportedError:
         pytest.skip("this device has no stream attributes")
+    if not stream.device.properties.max_access_policy_window_size:  # taken, and without effect: look at what is said
+        kept: list[object] = []
+        monkeypatch.setattr(driver, "cuStreamSetAttribute", lambda *given: kept.append(given[2]))
+        monkeypatch.setattr(driver, "cuStreamGetAttribute", lambda *_: kept[-1])
+    stream.access_policy = cu.AccessPolicy(memory, 0.5, "streaming", "normal")
+    assert stream.access_policy == ((memory.pointer, 4096), 0.5, "streaming", "normal")
+    stream.access_policy = None
     assert stream.access_policy is None
 
 
