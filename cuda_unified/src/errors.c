@@ -71,7 +71,6 @@ PyObject *raise_forked(void) {
 }
 
 void warn_unraisable(CUresult status, const char *function, PyObject *about) {
-    if (is_told(status)) return;
     PyObject *type, *value, *trace;
     if (is_told(status)) return;
     PyErr_Fetch(&type, &value, &trace);
