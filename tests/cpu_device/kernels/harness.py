@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-FAMILIES = ("reductions", "sorting")
+FAMILIES = ("matrices", "warps")
 ARCHITECTURES = (75, 80, 90, 100)
 UNITS: list[Unit] = []
 
