@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-FAMILIES = ("matrices", "warps")
+FAMILIES = ("waiting", "stencils")
 ARCHITECTURES = (75, 80, 90, 100)
 UNITS: list[Unit] = []
 
