@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-FAMILIES = ("waiting", "stencils")
+FAMILIES = ("language", "integers")
 ARCHITECTURES = (75, 80, 90, 100)
 UNITS: list[Unit] = []
 
