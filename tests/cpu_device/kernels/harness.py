@@ -17,7 +17,18 @@ from typing import Any
 
 import numpy as np
 
-FAMILIES = ("language", "integers")
+FAMILIES = (
+    "reductions",
+    "sorting",
+    "matrices",
+    "warps",
+    "waiting",
+    "stencils",
+    "language",
+    "integers",
+    "numbers",
+    "problems",
+)
 ARCHITECTURES = (75, 80, 90, 100)
 UNITS: list[Unit] = []
 
@@ -74,7 +85,9 @@ class Device:
         self.driver.cuMemcpyDtoH(room, pointer, len(room))
         return np.frombuffer(room, dtype)
 
-    def launch(self, name: str, grid: Any, block: Any, *arguments: Any, shared: int = 0, cooperative: bool = False) -> None:
+    def launch(
+        self, name: str, grid: Any, block: Any, *arguments: Any, shared: int = 0, cooperative: bool = False
+    ) -> None:
         def three(size: Any) -> tuple[int, ...]:
             size = (size,) if isinstance(size, int) else tuple(size)
             return (*size, 1, 1)[:3]
@@ -96,7 +109,11 @@ class Device:
         """The buffer is bit for bit this array."""
         want = np.ascontiguousarray(want)
         got = self.get(pointer, want.dtype)
-        assert np.array_equal(got, want.ravel(), equal_nan=want.dtype.kind == "f"), (got[:40], want.ravel()[:40])
+        if not np.array_equal(got, want.ravel(), equal_nan=want.dtype.kind == "f"):
+            at = np.flatnonzero(got != want.ravel())
+            raise AssertionError(
+                f"{len(at)} of {len(got)} differ, at {at[:10]}: {got[at[:10]]} for {want.ravel()[at[:10]]}"
+            )
 
     def close(self, pointer: int, want: Any, relative: float = 1e-6, absolute: float = 0.0) -> None:
         want = np.ascontiguousarray(want)
@@ -119,7 +136,6 @@ def load() -> list[Unit]:
 def compiled(source: str, architecture: int) -> bytes:
     """Its PTX."""
     from cubind import nvrtc
-
     from tests.cpu_device.test_ptx_parser import include_folders
 
     program = nvrtc.nvrtcCreateProgram(source, "unit.cu", 0, None, None)

@@ -211,7 +211,12 @@ def dot_products(d: Device) -> None:
     d.launch("dot_products", 1, 32, d.put(x), d.put(y), out)
     s, u = ([v.view(k).astype("i8").reshape(32, 4) for v in (x, y)] for k in ("i1", "u1"))
     halves = x.view("i2").astype("i8").reshape(32, 2)
-    want = [(s[0] * s[1]).sum(1) + 100, (u[0] * u[1]).sum(1) + 7, (halves * s[1][:, :2]).sum(1) - 5, (halves * s[1][:, 2:]).sum(1) + 5]
+    want = [
+        (s[0] * s[1]).sum(1) + 100,
+        (u[0] * u[1]).sum(1) + 7,
+        (halves * s[1][:, :2]).sum(1) - 5,
+        (halves * s[1][:, 2:]).sum(1) + 5,
+    ]
     d.equal(out, np.stack(want, 1).astype("i4"))
 
 

@@ -126,7 +126,8 @@ extern "C" __global__ void half_arithmetic(const half2 *x, const half2 *y, half2
     out[i] = __hmul2(v, __half2half2(__float2half(0.5f)));
 }
 """)
-AMPERE = Unit(r"""
+AMPERE = Unit(
+    r"""
 #include <mma.h>
 #include <cuda_bf16.h>
 using namespace nvcuda;
@@ -173,7 +174,9 @@ extern "C" __global__ void load_matrix(const unsigned *x, unsigned *out) {      
     asm volatile("ldmatrix.sync.aligned.m8n8.x1.trans.shared.b16 {%0}, [%1];" : "=r"(v) : "r"(from) : "memory");
     out[threadIdx.x] = v;
 }
-""", since=80)
+""",
+    since=80,
+)
 
 
 def whole(d: Device, *shape: int, most: int = 8) -> np.ndarray:

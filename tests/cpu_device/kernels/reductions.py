@@ -1,5 +1,7 @@
 """Sums, scans, histograms and compaction."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from tests.cpu_device.kernels.harness import Device, Unit
@@ -239,7 +241,9 @@ def reduce_atomic(d: Device) -> None:
     d.equal(least, x.min())
     d.equal(most, x.max())
     some = np.bitwise_or.reduce(np.uint32(1) << (x & 31).astype("u4"))
-    d.equal(bits, np.uint32([some, np.bitwise_and.reduce(x.view("u4") | 0xFF00FF00), np.bitwise_xor.reduce(x.view("u4"))]))
+    d.equal(
+        bits, np.uint32([some, np.bitwise_and.reduce(x.view("u4") | 0xFF00FF00), np.bitwise_xor.reduce(x.view("u4"))])
+    )
 
 
 @PLAIN.case
@@ -297,7 +301,7 @@ def segmented_sum(d: Device) -> None:
     x = d.random.integers(-9, 9, 2000).astype("i4")
     out = d.zeros("i4", 16)
     d.launch("segmented_sum", 4, 128, d.put(x), d.put(starts), out)
-    d.equal(out, np.int32([x[a:b].sum() for a, b in zip(starts[:-1], starts[1:])]))
+    d.equal(out, np.int32([x[a:b].sum() for a, b in pairwise(starts)]))
 
 
 @PLAIN.case

@@ -241,7 +241,7 @@ def top_k(d: Device) -> None:
     x = d.random.integers(0, 10**6, 1000).astype("i4")
     p = d.zeros("i4", 4)
     d.launch("top_k", 1, 32, d.put(x), p, len(x))
-    d.equal(p, np.sort(x)[: -5 : -1])
+    d.equal(p, np.sort(x)[:-5:-1])
 
 
 @PLAIN.case

@@ -81,14 +81,17 @@ extern "C" __global__ void barrier_votes(const int *x, int *out) {
     if (threadIdx.x == 5) { out[0] = count; out[1] = all != 0; out[2] = any != 0; }
 }
 """)
-REDUX = Unit(r"""
+REDUX = Unit(
+    r"""
 extern "C" __global__ void warp_reduce(const int *x, int *out) {
     int v = x[threadIdx.x];
     int s = __reduce_add_sync(~0u, v), lo = __reduce_min_sync(~0u, v), hi = __reduce_max_sync(~0u, v);
     unsigned a = __reduce_and_sync(~0u, (unsigned)v), o = __reduce_or_sync(~0u, (unsigned)v), e = __reduce_xor_sync(~0u, (unsigned)v);
     if (!threadIdx.x) { out[0] = s; out[1] = lo; out[2] = hi; out[3] = a; out[4] = o; out[5] = e; }
 }
-""", since=80)
+""",
+    since=80,
+)
 GROUPS = Unit(r"""
 #include <cooperative_groups.h>
 #include <cooperative_groups/reduce.h>
