@@ -60,12 +60,13 @@ def variants(source):
     return [(f".{name}", ["-O3", *MACHINE, f"-DCPU_DEVICE_LEVEL={name}", *flags]) for name, flags in LEVELS.items()]
 
 
-def up_to_date(obj, command):
+def up_to_date(obj, command, precompiled):
     """Whether an object was made by this command from files that are older than it."""
     listed, noted = obj.with_suffix(".d"), obj.with_suffix(".cmd")
     if not (obj.exists() and listed.exists() and noted.exists()) or noted.read_text() != command:
         return False
-    needs = listed.read_text().replace("\\\n", " ").partition(":")[2].split()
+    # the compiler's list lacks what is behind a precompiled header
+    needs = [*listed.read_text().replace("\\\n", " ").partition(":")[2].split(), *precompiled]
     made = obj.stat().st_mtime
     return all(Path(p).exists() and Path(p).stat().st_mtime <= made for p in needs)
 
@@ -75,7 +76,7 @@ def compile_one(source, obj, flags):
     extra = shlex.split(os.environ.get("CXXFLAGS", ""))
     command = [*compiler(), *COMMON, *flags, *extra, "-MMD", "-c", str(source), "-o", str(obj)]
     text = shlex.join(command)
-    if up_to_date(obj, text):
+    if up_to_date(obj, text, [f"{flag}.gch" for flag in flags if flag.endswith("prelude.hpp")]):
         return False
     obj.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(command, check=True)
