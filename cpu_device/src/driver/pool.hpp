@@ -24,6 +24,8 @@ class Pool : public Object {
     const bool is_default;
     const uint64_t max_size; // 0: no maximum
 
+    std::atomic<uint32_t> access{1u << device}; // the devices that may use what it allocates
+
   private:
     std::mutex lock_;
     uint64_t used_ = 0, used_high_ = 0, release_threshold_ = 0;
