@@ -222,7 +222,8 @@ CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *location
         if (after == found->second.mappings.begin()) return CUDA_ERROR_INVALID_VALUE;
         const auto &[base, mapping] = *std::prev(after);
         if (address - base >= mapping.size) return CUDA_ERROR_INVALID_VALUE;
-        *flags = mapping.access >> location->id & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+        *flags =
+            mapping.access >> location->id & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : CU_MEM_ACCESS_FLAGS_PROT_NONE;
         return CUDA_SUCCESS;
     });
 }

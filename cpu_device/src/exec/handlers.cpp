@@ -1,5 +1,6 @@
 // All handlers by name, for the host's instruction set.
 #include "handlers.hpp"
+#include "texture_ops.hpp"
 
 #include <cstdlib>
 #include <unordered_map>
@@ -66,9 +67,9 @@ Map build() {
                   base::memory_handlers);
         break;
     }
-    for (HandlerTable table :
-         {half_handlers(), control_handlers(), warp_handlers(), atomic_handlers(), special_handlers(),
-          product_handlers(), matrix_move_handlers(), minifloat_handlers(), video_handlers(), stack_handlers()})
+    for (HandlerTable table : {half_handlers(), control_handlers(), warp_handlers(), atomic_handlers(),
+                               special_handlers(), product_handlers(), matrix_move_handlers(), minifloat_handlers(),
+                               video_handlers(), stack_handlers(), texture_handlers()})
         add(map, table);
     return map;
 }

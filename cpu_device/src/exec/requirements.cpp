@@ -248,15 +248,8 @@ const Refusal refused[] = {
     {"mapa", "clusters"},
     {"mbarrier", "barriers in memory"},
     {"multimem", "memory of several devices"},
-    {"suld", "textures and surfaces"},
-    {"suq", "textures and surfaces"},
-    {"sured", "textures and surfaces"},
-    {"sust", "textures and surfaces"},
     {"tcgen05", "tensor memory (sm_100)"},
     {"tensormap", "tensor maps"},
-    {"tex", "textures and surfaces"},
-    {"tld4", "textures and surfaces"},
-    {"txq", "textures and surfaces"},
     {"wgmma", "products of a warp group (sm_90a)"},
 };
 

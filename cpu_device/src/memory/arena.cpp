@@ -71,8 +71,8 @@ void Arena::close_to_host(uint64_t address, uint64_t size) {
 bool Arena::show(uint64_t address, uint64_t size, uint64_t from) {
     if (file_ < 0) return false;
     auto put = [&](void *at, int rights) {
-        return mmap(at, size, rights, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file_, static_cast<off_t>(from - base_)) !=
-               MAP_FAILED;
+        return mmap(at, size, rights, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file_,
+                    static_cast<off_t>(from - base_)) != MAP_FAILED;
     };
     return put(host(address), PROT_READ | PROT_WRITE) &&
            (!host_access_ || put(reinterpret_cast<void *>(address), PROT_READ | PROT_WRITE));

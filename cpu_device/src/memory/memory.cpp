@@ -123,7 +123,8 @@ void Memory::State::retire(Record *record) {
     index.set(record->base, record->size, nullptr);
     record->freed = true;
     generation.fetch_add(1, std::memory_order_release);
-    if (record->kind != MemoryKind::pinned && !record->closed && !record->reserved) used[record->device] -= record->size;
+    if (record->kind != MemoryKind::pinned && !record->closed && !record->reserved)
+        used[record->device] -= record->size;
     if (seen_by_host(record->kind)) arena.close_to_host(record->base, round_up(record->size, kPage));
     if (record->size >= kWorthDiscarding) {
         const uint64_t first = round_up(record->base, kPage), last = (record->begin + record->room) / kPage * kPage;
@@ -264,8 +265,7 @@ bool Memory::lay_out(uint64_t base, const std::vector<Mapped> &parts) {
         record->device = parts[k].device;
         record->restricted = true;
         record->access = parts[k].access;
-        do
-            record->size += parts[k++].size;
+        do record->size += parts[k++].size;
         while (k < parts.size() && parts[k].address == record->base + record->size &&
                parts[k].device == record->device && parts[k].access == record->access);
         if (record->base > at) s.index.set(at, record->base - at, nullptr);
