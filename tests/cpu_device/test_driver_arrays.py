@@ -121,7 +121,7 @@ def test_texture_and_surface_objects() -> None:
     d.cuTexObjectDestroy(t), d.cuSurfObjectDestroy(s)
     assert name(d.cuTexObjectDestroy, t) == name(d.cuSurfObjectDestroy, s) == bad
     assert name(d.cuSurfObjectCreate, resource(plain)) == bad               # made without the flag for surfaces
-    assert name(texture, resource(plain), linear=True) == bad               # integers are not interpolated
+    assert name(lambda: texture(resource(plain), linear=True)) == bad               # integers are not interpolated
     assert name(texture, resource(12345)) == "CUDA_ERROR_INVALID_HANDLE"
     p = d.cuMemAlloc(400)
     r = d.CUDA_RESOURCE_DESC()

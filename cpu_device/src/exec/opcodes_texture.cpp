@@ -117,7 +117,8 @@ void surface(Decoder &d, Form &f) {
     std::vector<uint32_t> values, list;
     for (const ptx::Operand &op : elements(d, d.operand(f, loads ? 0 : 1), n))
         values.push_back(loads ? d.destination(op, form.bytes) : d.source(op, f.types[0]));
-    emit(d, "surface", form, place(d, f, loads ? 1 : 0, form, list), values, list);
+    const uint32_t object = place(d, f, loads ? 1 : 0, form, list);
+    emit(d, "surface", form, object, values, list);
 }
 
 void reduce(Decoder &d, Form &f) {
