@@ -133,3 +133,26 @@ def test_texture_and_surface_objects() -> None:
     r.res.linear.devPtr = p
     d.cuTexObjectDestroy(texture(r))
     """)
+
+
+def test_copies_in_one_dimension() -> None:
+    on_arrays("""
+    a = d.cuArrayCreate(d.CUDA_ARRAY_DESCRIPTOR(Width=100, Format=F.CU_AD_FORMAT_UNSIGNED_INT8, NumChannels=4))
+    b = d.cuArrayCreate(d.CUDA_ARRAY_DESCRIPTOR(Width=100, Format=F.CU_AD_FORMAT_UNSIGNED_INT8, NumChannels=4))
+    data, back = rng.integers(0, 256, 400).astype(np.uint8), np.zeros(400, np.uint8)
+    d.cuMemcpyHtoA(a, 0, data, 400)
+    d.cuMemcpyAtoA(b, 40, a, 4, 300)
+    d.cuMemcpyAtoH(back, b, 40, 300)
+    assert (back[:300] == data[4:304]).all()
+    p = d.cuMemAlloc(400)
+    d.cuMemcpyAtoD(p, a, 0, 400)
+    d.cuMemcpyDtoA(b, 0, p, 400)
+    s = d.cuStreamCreate(1)
+    d.cuMemcpyHtoAAsync(b, 396, data, 4, s)
+    d.cuMemcpyAtoHAsync(back, b, 0, 400, s)
+    d.cuStreamSynchronize(s)
+    assert (back[:396] == data[:396]).all() and (back[396:] == data[:4]).all()
+    for arguments in ((a, 4, data, 400), (a, 2, data, 4), (a, 0, data, 6), (a, 404, data, 0 + 4)):
+        assert name(d.cuMemcpyHtoA, *arguments) == bad, arguments
+    assert name(d.cuMemcpyHtoA, 5, 0, data, 4) == "CUDA_ERROR_INVALID_HANDLE"
+    """)
