@@ -34,8 +34,10 @@ def test_descriptions_and_lifetimes() -> None:
     # what a context made goes with it
     made = d.cuCtxCreate(None, 0, 0)
     b = d.cuArrayCreate(p)
+    t = texture(resource(b))
     d.cuCtxDestroy(made)
     d.cuCtxSetCurrent(context)
+    assert name(d.cuTexObjectDestroy, t) == bad
     assert name(d.cuArrayDestroy, b) == "CUDA_ERROR_INVALID_HANDLE" and d.cuMemGetInfo()[0] == free
     """)
 
