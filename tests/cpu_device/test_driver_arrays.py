@@ -158,3 +158,28 @@ def test_copies_in_one_dimension() -> None:
         assert name(d.cuMemcpyHtoA, *arguments) == bad, arguments
     assert name(d.cuMemcpyHtoA, 5, 0, data, 4) == "CUDA_ERROR_INVALID_HANDLE"
     """)
+
+
+def test_a_graph_copies_arrays() -> None:
+    on_arrays("""
+    data = rng.integers(0, 256, (5, 6, 4)).astype(np.uint8)
+    a, p = array_of(data, 2)
+    b = d.cuArray3DCreate(p)
+    T = d.CUmemorytype
+    c = d.CUDA_MEMCPY3D()
+    c.srcMemoryType = c.dstMemoryType = T.CU_MEMORYTYPE_ARRAY
+    c.srcArray, c.dstArray, c.WidthInBytes, c.Height, c.Depth = a, b, 24, 5, 1
+    graph = d.cuGraphCreate(0)
+    node = d.cuGraphAddMemcpyNode(graph, None, 0, c, context)
+    q = d.cuGraphMemcpyNodeGetParams(node)
+    assert q.srcMemoryType == q.dstMemoryType == T.CU_MEMORYTYPE_ARRAY and (q.srcArray, q.dstArray) == (a, b)
+    made = d.cuGraphInstantiate(graph, 0)
+    d.cuGraphLaunch(made, None)
+    d.cuCtxSynchronize()
+    got = np.zeros_like(data)
+    copy(got, b, p, False)
+    assert (got == data).all()
+    d.cuArrayDestroy(b)
+    d.cuGraphLaunch(made, None)
+    assert name(d.cuCtxSynchronize) == "CUDA_ERROR_ILLEGAL_ADDRESS"
+    """)
