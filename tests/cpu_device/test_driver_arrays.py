@@ -34,8 +34,10 @@ def test_descriptions_and_lifetimes() -> None:
     # what a context made goes with it
     made = d.cuCtxCreate(None, 0, 0)
     b = d.cuArrayCreate(p)
+    t = texture(resource(b))
     d.cuCtxDestroy(made)
     d.cuCtxSetCurrent(context)
+    assert name(d.cuTexObjectDestroy, t) == bad
     assert name(d.cuArrayDestroy, b) == "CUDA_ERROR_INVALID_HANDLE" and d.cuMemGetInfo()[0] == free
     """)
 
@@ -155,4 +157,29 @@ def test_copies_in_one_dimension() -> None:
     for arguments in ((a, 4, data, 400), (a, 2, data, 4), (a, 0, data, 6), (a, 404, data, 0 + 4)):
         assert name(d.cuMemcpyHtoA, *arguments) == bad, arguments
     assert name(d.cuMemcpyHtoA, 5, 0, data, 4) == "CUDA_ERROR_INVALID_HANDLE"
+    """)
+
+
+def test_a_graph_copies_arrays() -> None:
+    on_arrays("""
+    data = rng.integers(0, 256, (5, 6, 4)).astype(np.uint8)
+    a, p = array_of(data, 2)
+    b = d.cuArray3DCreate(p)
+    T = d.CUmemorytype
+    c = d.CUDA_MEMCPY3D()
+    c.srcMemoryType = c.dstMemoryType = T.CU_MEMORYTYPE_ARRAY
+    c.srcArray, c.dstArray, c.WidthInBytes, c.Height, c.Depth = a, b, 24, 5, 1
+    graph = d.cuGraphCreate(0)
+    node = d.cuGraphAddMemcpyNode(graph, None, 0, c, context)
+    q = d.cuGraphMemcpyNodeGetParams(node)
+    assert q.srcMemoryType == q.dstMemoryType == T.CU_MEMORYTYPE_ARRAY and (q.srcArray, q.dstArray) == (a, b)
+    made = d.cuGraphInstantiate(graph, 0)
+    d.cuGraphLaunch(made, None)
+    d.cuCtxSynchronize()
+    got = np.zeros_like(data)
+    copy(got, b, p, False)
+    assert (got == data).all()
+    d.cuArrayDestroy(b)
+    d.cuGraphLaunch(made, None)
+    assert name(d.cuCtxSynchronize) == "CUDA_ERROR_ILLEGAL_ADDRESS"
     """)

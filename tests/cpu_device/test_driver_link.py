@@ -114,6 +114,8 @@ def test_weak_and_common() -> None:
         assert d.cuModuleGetFunctionCount(image) == 1
     status, log, image = link(store("go", "mov.u32 %v, 1;", linkage=".weak"), store("go", "mov.u32 %v, 2;", linkage=".weak"))
     assert status == "CUDA_SUCCESS" and d.cuModuleGetFunctionCount(image) == 1 and result(image) == [1]
+    status, log, image = link(".weak .global .b32 x, y;\n", ".weak .global .b32 x;\n", ".weak .global .b32 x, z;\n")
+    assert status == "CUDA_ERROR_NO_BINARY_FOR_GPU" and "declared together" in log, log
     # one that is common has the largest size; a definition is stronger
     use = store("go", "ld.global.u32 %v, [x+4];", ".common .global .align 4 .b8 x[8];\n")
     status, log, image = link(".common .global .align 4 .b8 x[400];\n", use)

@@ -7,6 +7,8 @@
 
 namespace cpu_device {
 
+constexpr size_t kMostLinearTexels = size_t(1) << 28; // of a texture over plain memory
+
 class Array : public Object {
   public:
     static constexpr HandleKind kKind = HandleKind::array;

@@ -22,12 +22,23 @@ uint64_t number(const void *host) {
     return reinterpret_cast<uint64_t>(host);
 }
 
-// Copies between contexts: both must be there; the memory is one.
+// Copies between contexts: both must be there; the memory is one.  One that is not asynchronous comes behind all that either context has
+// to do, and is done when it returns.
+CUresult check_peers(CUcontext to, CUcontext from, Wait &wait) {
+    if (!initialized()) return CUDA_SUCCESS; // the copy says so
+    const std::shared_ptr<Context> there = lookup<Context>(to), here = lookup<Context>(from);
+    if (!there || !here) return CUDA_ERROR_INVALID_CONTEXT;
+    if (wait == Wait::never || in_stream_work()) return CUDA_SUCCESS;
+    there->synchronize();
+    here->synchronize();
+    wait = Wait::always;
+    return CUDA_SUCCESS;
+}
+
 CUresult copy_peer(CUstream handle, uint64_t to, CUcontext to_context, uint64_t from, CUcontext from_context,
                    size_t size, Wait wait) {
-    if (initialized() && (!lookup<Context>(to_context) || !lookup<Context>(from_context)))
-        return CUDA_ERROR_INVALID_CONTEXT;
-    return copy(handle, to, Side::any, from, Side::any, size, wait);
+    const CUresult status = guarded([&] { return check_peers(to_context, from_context, wait); });
+    return status == CUDA_SUCCESS ? copy(handle, to, Side::any, from, Side::any, size, wait) : status;
 }
 
 // One side of a copy of rows.
@@ -100,9 +111,9 @@ template <class Params> CUresult copy_3d(CUstream handle, const Params *p, Wait 
 }
 
 CUresult copy_3d_peer(CUstream handle, const CUDA_MEMCPY3D_PEER *p, Wait wait) {
-    if (initialized() && p && (!lookup<Context>(p->srcContext) || !lookup<Context>(p->dstContext)))
-        return CUDA_ERROR_INVALID_CONTEXT;
-    return copy_3d(handle, p, wait);
+    const CUresult status =
+        p ? guarded([&] { return check_peers(p->dstContext, p->srcContext, wait); }) : CUDA_ERROR_INVALID_VALUE;
+    return status == CUDA_SUCCESS ? copy_3d(handle, p, wait) : status;
 }
 
 CUmemorytype type_of(const Box &box) {

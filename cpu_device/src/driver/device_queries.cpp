@@ -1,4 +1,5 @@
 // The functions that ask about devices.
+#include "array.hpp"
 #include "call.hpp"
 #include "device_attribute.hpp"
 
@@ -151,9 +152,11 @@ CUresult cuDeviceGetExecAffinitySupport(int *supported, CUexecAffinityType, CUde
     });
 }
 
-CUresult cuDeviceGetTexture1DLinearMaxWidth(size_t *width, CUarray_format, unsigned, CUdevice device) {
+CUresult cuDeviceGetTexture1DLinearMaxWidth(size_t *width, CUarray_format format, unsigned channels, CUdevice device) {
     return on_device(device, width, [&] {
-        *width = 0; // no textures yet
+        TexelFormat texel;
+        if (!texel_format(format, channels, texel)) return CUDA_ERROR_INVALID_VALUE;
+        *width = kMostLinearTexels;
         return CUDA_SUCCESS;
     });
 }

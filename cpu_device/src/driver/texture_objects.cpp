@@ -12,6 +12,7 @@ namespace {
 class Described : public Object {
   public:
     ~Described() override { remove_texture(handle); }
+    std::shared_ptr<Context> context; // it goes with it
     CUDA_RESOURCE_DESC resource{};
     CUDA_TEXTURE_DESC texture{};
 };
@@ -31,7 +32,7 @@ CUresult linear(const CUDA_RESOURCE_DESC &r, Texels &t) {
     t.address = p.devPtr;
     t.width = p.sizeInBytes / t.format.size();
     t.pitch = t.slice = t.bytes = t.width * t.format.size();
-    return t.width && t.width <= size_t(1) << 28 && p.devPtr % 16 == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return t.width && t.width <= kMostLinearTexels && p.devPtr % 16 == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult pitched(const CUDA_RESOURCE_DESC &r, Texels &t) {
@@ -90,10 +91,13 @@ CUresult read(const CUDA_TEXTURE_DESC &p, TextureObject &t) {
 }
 
 template <class T, class Handle>
-CUresult publish_object(Handle *out, std::shared_ptr<TextureObject> object, std::shared_ptr<T> described) {
+CUresult publish_object(Handle *out, Context &context, std::shared_ptr<TextureObject> object,
+                        std::shared_ptr<T> described) {
+    described->context = context.shared_from_this();
     publish(described);
     add_texture(described->handle, std::move(object));
     *out = described->handle;
+    context.own(std::move(described));
     return CUDA_SUCCESS;
 }
 
@@ -105,11 +109,15 @@ template <class T, class Body> CUresult on_object(unsigned long long handle, con
 }
 
 template <class T> CUresult destroy(unsigned long long handle) {
-    return in_context_unnoticed([&](Context &context) -> CUresult {
+    return in_context_unnoticed([&](Context &) -> CUresult {
         if (!handle) return CUDA_SUCCESS;
-        if (!lookup<T>(reinterpret_cast<void *>(handle))) return CUDA_ERROR_INVALID_VALUE;
-        context.synchronize(); // kernels that were submitted may use it
-        return retire<T>(reinterpret_cast<void *>(handle)) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+        const std::shared_ptr<T> object = lookup<T>(reinterpret_cast<void *>(handle));
+        if (!object) return CUDA_ERROR_INVALID_VALUE;
+        object->context->synchronize(); // kernels that were submitted may use it
+        if (!retire<T>(reinterpret_cast<void *>(handle))) return CUDA_ERROR_INVALID_VALUE;
+        remove_texture(handle);
+        object->context->disown(*object);
+        return CUDA_SUCCESS;
     });
 }
 
@@ -119,7 +127,7 @@ extern "C" {
 
 CUresult cuTexObjectCreate(CUtexObject *out, const CUDA_RESOURCE_DESC *resource, const CUDA_TEXTURE_DESC *texture,
                            const CUDA_RESOURCE_VIEW_DESC *view) {
-    return in_context_unnoticed([&](Context &) {
+    return in_context_unnoticed([&](Context &context) {
         if (!out || !resource || !texture) return CUDA_ERROR_INVALID_VALUE;
         if (view) return CUDA_ERROR_NOT_SUPPORTED;
         auto object = std::make_shared<TextureObject>();
@@ -129,7 +137,7 @@ CUresult cuTexObjectCreate(CUtexObject *out, const CUDA_RESOURCE_DESC *resource,
         auto described = std::make_shared<TextureHandle>();
         described->resource = *resource;
         described->texture = *texture;
-        return publish_object(out, std::move(object), std::move(described));
+        return publish_object(out, context, std::move(object), std::move(described));
     });
 }
 
@@ -157,7 +165,7 @@ CUresult cuTexObjectGetResourceViewDesc(CUDA_RESOURCE_VIEW_DESC *out, CUtexObjec
 }
 
 CUresult cuSurfObjectCreate(CUsurfObject *out, const CUDA_RESOURCE_DESC *resource) {
-    return in_context_unnoticed([&](Context &) {
+    return in_context_unnoticed([&](Context &context) {
         if (!out || !resource || resource->resType != CU_RESOURCE_TYPE_ARRAY) return CUDA_ERROR_INVALID_VALUE;
         const std::shared_ptr<Array> array = lookup<Array>(resource->res.array.hArray);
         if (!array) return CUDA_ERROR_INVALID_HANDLE;
@@ -167,7 +175,7 @@ CUresult cuSurfObjectCreate(CUsurfObject *out, const CUDA_RESOURCE_DESC *resourc
         object->texels = array->texels;
         auto described = std::make_shared<SurfaceHandle>();
         described->resource = *resource;
-        return publish_object(out, std::move(object), std::move(described));
+        return publish_object(out, context, std::move(object), std::move(described));
     });
 }
 

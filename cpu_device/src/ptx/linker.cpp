@@ -53,7 +53,13 @@ void Linker::define(size_t input, LinkSymbol &symbol) {
         is > was || (is == was && symbol.binding == Binding::common && symbol.size > first.symbol->size);
     const Definition loser = better ? first : Definition{input, &symbol};
     if (better) first = {input, &symbol};
-    modules_[loser.input].statements[loser.symbol->statement].dropped = true;
+    InputModule &module = modules_[loser.input];
+    const auto together = std::count_if(module.symbols.begin(), module.symbols.end(),
+                                        [&](const LinkSymbol &s) { return s.statement == loser.symbol->statement; });
+    if (together > 1)
+        error("'" + symbol.name + "' in '" + name_of(loser.input) +
+              "' is declared together with others: it cannot be left out");
+    module.statements[loser.symbol->statement].dropped = true;
 }
 
 void Linker::check_declarations(size_t input) {
