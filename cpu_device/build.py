@@ -3,7 +3,8 @@
 setup.py calls it; `python cpu_device/build.py FOLDER` does it alone.
 
 An object is compiled again when its source, a header it includes or its command has changed.  $CXX names the compiler, $CXXFLAGS
-adds to its flags (a sanitizer); $CPU_DEVICE_OBJECTS is another folder for the objects.
+adds to its flags (a sanitizer); $CPU_DEVICE_OBJECTS is another folder for the objects.  -DCPU_DEVICE_BASE_ONLY among the flags
+leaves out the levels above the lowest.
 """
 
 import os
@@ -46,6 +47,15 @@ LINK = ["-shared", "-pthread", "-static-libstdc++", "-static-libgcc", "-Wl,-Bsym
 PRELUDES = {"driver": "module.hpp", "runtime": "call.hpp"}
 
 
+# what a library with a sanitizer in it cannot have: its runtime is in the process, and reports want names
+NOT_SANITIZED = ("-static-libstdc++", "-static-libgcc", "-Wl,-z,defs", "-Wl,--exclude-libs,ALL", "-Wl,-s")
+
+
+def added():
+    """The flags that the environment adds."""
+    return shlex.split(os.environ.get("CXXFLAGS", ""))
+
+
 def compiler():
     """The command that compiles C++."""
     return shlex.split(os.environ.get("CXX", "g++"))
@@ -58,7 +68,8 @@ def variants(source):
         return [("", FOLDERS.get(folder, ["-O2"]))]
     if not source.name.startswith("handlers_"):
         return [("", ["-O2", *MACHINE])]
-    return [(f".{name}", ["-O3", *MACHINE, f"-DCPU_DEVICE_LEVEL={name}", *flags]) for name, flags in LEVELS.items()]
+    levels = {"base": []} if "-DCPU_DEVICE_BASE_ONLY" in added() else LEVELS
+    return [(f".{name}", ["-O3", *MACHINE, f"-DCPU_DEVICE_LEVEL={name}", *flags]) for name, flags in levels.items()]
 
 
 def up_to_date(obj, command, also):
@@ -73,8 +84,10 @@ def up_to_date(obj, command, also):
 
 def compile_one(source, obj, flags, also=()):
     """Compiles one object if it needs to be; returns whether it was."""
-    extra = shlex.split(os.environ.get("CXXFLAGS", ""))
-    command = [*compiler(), *COMMON, *flags, *extra, "-MMD", "-c", str(source), "-o", str(obj)]
+    flags = [*COMMON, *flags, *added()]
+    if "-fsanitize=thread" in flags and source.name.startswith("handlers"):
+        flags.append("-fno-sanitize=thread")  # what the threads of a kernel race for is the kernel's matter
+    command = [*compiler(), *flags, "-MMD", "-c", str(source), "-o", str(obj)]
     text = shlex.join(command)
     if up_to_date(obj, text, also):
         return False
@@ -103,7 +116,8 @@ def link(library, objects, exports, extra=()):
     """Links one library; only what the version script `exports` names leaves it."""
     library.parent.mkdir(parents=True, exist_ok=True)
     made = library.with_name(library.name + ".new")  # a process may be using the old one
-    command = [*compiler(), *shlex.split(os.environ.get("CXXFLAGS", "")), *map(str, objects), *LINK, *extra]
+    flags = [f for f in LINK if f not in NOT_SANITIZED] if any("-fsanitize" in f for f in added()) else LINK
+    command = [*compiler(), *added(), *map(str, objects), *flags, *extra]
     command += [f"-Wl,-soname,{library.name}", f"-Wl,--version-script={exports}", "-o", str(made)]
     subprocess.run(command, check=True)
     made.replace(library)

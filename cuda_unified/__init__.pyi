@@ -70,9 +70,9 @@ from .errors import DeviceMismatchError as DeviceMismatchError
 from .errors import ForkError as ForkError
 from .errors import LinkError as LinkError
 from .event import Event as Event
-from .host_arrays import buffer_of as buffer_of
 from .graph import Graph as Graph
 from .graph import GraphExec as GraphExec
+from .host_arrays import buffer_of as buffer_of
 from .host_arrays import empty_managed as empty_managed
 from .host_arrays import empty_pinned as empty_pinned
 from .host_arrays import zeros_managed as zeros_managed

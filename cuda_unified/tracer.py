@@ -21,9 +21,10 @@ from .device import Device
 
 @dataclass(frozen=True)
 class TraceEvent:
-    """One call: kind ("kernel", "copy", "fill", "wait", "other"), name (of the kernel, or the C function), stream (its handle),
-    thread, begin and end on the host in ns, `device_begin` and `device_end` in ns of the same clock as well as it can be known
-    (None where the device does nothing), size (bytes of a copy or fill), grid, block, shared_memory of a kernel."""
+    """One call: kind ("kernel", "copy", "fill", "graph", "wait", "other"), name (of the kernel, or the C function), stream
+    (its handle), thread, begin and end on the host in ns, `device_begin` and `device_end` in ns of the same clock as well as
+    it can be known (None where the device does nothing), size (bytes of a copy or fill), grid, block, shared_memory of a
+    kernel."""
 
     kind: str
     name: str
@@ -101,7 +102,7 @@ def _kernel_name(handle: int, known: dict[int, str]) -> str:
 
 @contextmanager
 def trace(path: str | os.PathLike[str] | None = None, *, device: Device | None = None) -> Iterator[Trace]:
-    """Records what this package launches, copies, fills and waits for in a block, in all threads.
+    """Records what this package launches, copies, fills and waits for in a block, in all threads; a graph is one piece of work.
 
     path: a file to write at the end, for https://ui.perfetto.dev or chrome://tracing.  device: whose clock is compared with the
     host's, and whose work is waited for at the end (default: the current device); work of other devices has no times on the

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import TYPE_CHECKING, Any
 
 from cubind import CudaError, driver
@@ -39,7 +38,8 @@ def _kernel(node: Node) -> Work:
 
     p = driver.cuGraphKernelNodeGetParams(node.address)
     handle, is_function = (int(p.kern), False) if int(p.kern) else (int(p.func), True)
-    kernel = Kernel.from_handle(handle, is_function=is_function, owner=node.graph._handle)
+    # it does not keep the graph: an update lets the graph keep it.  The graph has the kernel that was launched.
+    kernel = Kernel.from_handle(handle, is_function=is_function)
     grid, block = (p.gridDimX, p.gridDimY, p.gridDimZ), (p.blockDimX, p.blockDimY, p.blockDimZ)
     return KernelWork(kernel, LaunchConfig(grid, block, p.sharedMemBytes))
 
@@ -112,5 +112,5 @@ def parts_of(node: Node) -> tuple[Graph, ...]:
 
 def graphs_at(conditional: Any) -> list[int]:
     """The bodies that the driver's record has."""
-    array = int(conditional.phGraph_out)
-    return list((ctypes.c_uint64 * conditional.size).from_address(array)) if array else []
+    handles: list[int] = _native.handles_at(int(conditional.phGraph_out), conditional.size)
+    return handles

@@ -76,13 +76,14 @@ class Capture:
         mode = driver.CUstreamCaptureMode(MODES[self.mode])
         data = [driver.CUgraphEdgeData()] * len(needs)
         _native.push_stream(stream)
+        _native.count_captures(1)  # first: whatever is dropped from now on is not freed in the capture
         try:
             driver.cuStreamBeginCaptureToGraph(stream.address, graph.address, needs, data, None, mode)
         except BaseException as error:
             _native.pop_stream()
+            _native.count_captures(-1)
             raise (self._worded(error, "begin") if isinstance(error, CudaError) else error) from None
         graph._capture = self
-        _native.count_captures(1)
         return graph
 
     def __exit__(self, kind: Any, failure: BaseException | None, _: object) -> None:

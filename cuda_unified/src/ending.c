@@ -1,6 +1,7 @@
 /* When the driver is not to be called: in the child of a fork, whose copy of the driver's state is useless, and once the
  * interpreter ends, when other objects, threads and the driver itself go in no particular order.
  */
+#include <sched.h>
 #include "native.h"
 
 int in_child, is_ending;
@@ -12,6 +13,8 @@ static PyObject *after_fork(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(arg))
 
 static PyObject *at_exit(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(arg)) {
     is_ending = 1;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&gifts_under_way, __ATOMIC_SEQ_CST)) sched_yield(); /* they wait for nothing */
     Py_RETURN_NONE;
 }
 

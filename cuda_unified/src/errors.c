@@ -71,8 +71,8 @@ PyObject *raise_forked(void) {
 }
 
 void warn_unraisable(CUresult status, const char *function, PyObject *about) {
-    if (is_told(status)) return;
     PyObject *type, *value, *trace;
+    if (is_told(status)) return;
     PyErr_Fetch(&type, &value, &trace);
     fail(status, function, NULL);
     PyErr_WriteUnraisable(about);

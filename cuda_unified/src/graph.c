@@ -292,7 +292,22 @@ static PyType_Spec exec_spec = {"cuda_unified._native.GraphExec", sizeof(exec_ob
                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                                 exec_slots};
 
+/* handles_at(address, n): an array that the driver wrote */
+static PyObject *handles_at(PyObject *Py_UNUSED(module), PyObject *args) {
+    unsigned long long address;
+    unsigned n;
+    if (!PyArg_ParseTuple(args, "KI", &address, &n)) return NULL;
+    void *const *array = (void *const *)(uintptr_t)address;
+    PyObject *list = PyList_New(array ? (Py_ssize_t)n : 0);
+    for (unsigned i = 0; list && array && i < n; i++) {
+        PyObject *item = PyLong_FromVoidPtr(array[i]);
+        if (!item || PyList_SetItem(list, (Py_ssize_t)i, item)) Py_CLEAR(list);
+    }
+    return list;
+}
+
 static PyMethodDef functions[] = {
+    {"handles_at", handles_at, METH_VARARGS, NULL},
     {"wrap_graph", wrap_graph, METH_VARARGS, NULL},
     {"wrap_graph_exec", wrap_graph_exec, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -14,7 +14,7 @@ typedef struct gift {
 static gift *given_back; /* a stack: pushed by anyone, emptied as a whole by the holder of the GIL */
 static int sweep_asked;
 static int kept; /* objects that graphs have; with the GIL */
-int captures;
+int captures, gifts_under_way;
 
 static void sweep(void) {
     if (!__atomic_load_n(&given_back, __ATOMIC_RELAXED) || is_ending) return;
@@ -41,9 +41,12 @@ static void CUBIND_CB give_back(void *data) {
     gift *g = data;
     g->next = __atomic_load_n(&given_back, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&given_back, &g->next, g, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {}
-    if (!may_free() || __atomic_exchange_n(&sweep_asked, 1, __ATOMIC_ACQ_REL)) return;
+    __atomic_add_fetch(&gifts_under_way, 1, __ATOMIC_SEQ_CST);
     /* needs no GIL; where Python's queue is full the next use of a graph sweeps */
-    if (Py_AddPendingCall(sweep_in_main_thread, NULL)) __atomic_store_n(&sweep_asked, 0, __ATOMIC_RELEASE);
+    if (may_free() && !__atomic_exchange_n(&sweep_asked, 1, __ATOMIC_ACQ_REL) &&
+        Py_AddPendingCall(sweep_in_main_thread, NULL))
+        __atomic_store_n(&sweep_asked, 0, __ATOMIC_RELEASE);
+    __atomic_sub_fetch(&gifts_under_way, 1, __ATOMIC_SEQ_CST);
 }
 
 /* Takes over the object, also where it fails. */

@@ -35,28 +35,10 @@ static struct PyModuleDef definition = {
 
 PyMODINIT_FUNC PyInit__native(void) {
     int (*const parts[])(PyObject *) = {
-        context_ready,
-        device_ready,
-        stream_ready,
-        current_ready,
-        event_ready,
-        buffer_ready,
-        pool_ready,
-        notify_ready,
-        trace_ready,
-        keep_ready,
-        copy_ready,
-        plug_ready,
-        kernel_ready,
-        config_ready,
-        launch_ready,
-        dtype_ready,
-        array_ready,
-        as_array_ready,
-        exchange_ready,
-        strided_ready,
-        graph_ready,
-        graph_keep_ready,
+        context_ready,  device_ready,  stream_ready, current_ready,    event_ready, buffer_ready,
+        pool_ready,     notify_ready,  trace_ready,  keep_ready,       copy_ready,  plug_ready,
+        kernel_ready,   config_ready,  launch_ready, dtype_ready,      array_ready, as_array_ready,
+        exchange_ready, strided_ready, graph_ready,  graph_keep_ready,
     };
     PyObject *module = driver_ready() || ending_ready() ? NULL : PyModule_Create(&definition);
     for (size_t i = 0; module && i < sizeof parts / sizeof *parts; i++)

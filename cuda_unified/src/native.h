@@ -407,7 +407,8 @@ HIDDEN PyObject *buffer_cuda_interface(PyObject *self, void *closure);
 
 /* ---- graphs (graph.c, graph_keep.c) ---------------------------------------------------------------------------------------- */
 
-extern HIDDEN int captures; /* how many streams this layer captures now */
+extern HIDDEN int gifts_under_way; /* threads that tell Python of what graphs gave back; atomic */
+extern HIDDEN int captures;        /* how many streams this layer captures now */
 /* Lets the graph that the stream captures keep an object (a new reference, taken over); 0, or -1 with an error. */
 HIDDEN int keep_in_capture(stream_object *s, PyObject *o);
 HIDDEN uint64_t capture_of(stream_object *s); /* the number of the capture that the stream is in; 0: none */

@@ -8,7 +8,7 @@
 #include <time.h>
 #include "native.h"
 
-enum kind { KERNEL, COPY, FILL, WAIT, OTHER };
+enum kind { KERNEL, COPY, FILL, GRAPH, WAIT, OTHER };
 typedef struct {
     enum kind kind;
     const char *function;
@@ -45,7 +45,7 @@ static CUevent mark(CUstream stream) {
 
 static record begin(enum kind kind, const char *function, CUstream stream) {
     record r = {.kind = kind, .function = function, .stream = stream, .thread = (uint64_t)pthread_self()};
-    if (kind == KERNEL || kind == COPY || kind == FILL) r.begin = mark(stream);
+    if (kind <= GRAPH) r.begin = mark(stream);
     r.from = now();
     return r;
 }
@@ -89,6 +89,12 @@ static CUresult launch_ex(const CUlaunchConfig *c, CUfunction f, void **params, 
     r.grid[0] = c->gridDimX, r.grid[1] = c->gridDimY, r.grid[2] = c->gridDimZ;
     r.block[0] = c->blockDimX, r.block[1] = c->blockDimY, r.block[2] = c->blockDimZ, r.shared = c->sharedMemBytes;
     DONE(r, real.cuLaunchKernelEx(c, f, params, extra));
+}
+
+static CUresult launch_graph(CUgraphExec graph, CUstream stream) {
+    record r = begin(GRAPH, "cuGraphLaunch", stream);
+    r.what = graph;
+    DONE(r, real.cuGraphLaunch(graph, stream));
 }
 
 static CUresult stream_synchronize(CUstream stream) {
@@ -158,6 +164,7 @@ static PyObject *start_trace(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ar
     real = D;
     D.cuLaunchKernel = launch;
     D.cuLaunchKernelEx = launch_ex;
+    D.cuGraphLaunch = launch_graph;
     D.cuStreamSynchronize = stream_synchronize;
     D.cuEventSynchronize = event_synchronize;
     D.cuMemAllocFromPoolAsync = allocate;
@@ -173,7 +180,7 @@ static PyObject *start_trace(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ar
     Py_RETURN_NONE;
 }
 
-static const char *const kinds[] = {"kernel", "copy", "fill", "wait", "other"};
+static const char *const kinds[] = {"kernel", "copy", "fill", "graph", "wait", "other"};
 
 /* (kind, function, handle, stream, thread, from, to, bytes, grid, block, shared, event before, event after) */
 static PyObject *as_tuple(const record *r) {

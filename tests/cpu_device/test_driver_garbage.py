@@ -50,7 +50,14 @@ FUNCTIONS = {
     "cuOccupancyMaxPotentialBlockSize": "oon0nn", "cuLinkComplete": "noo", "cuLinkDestroy": "n", "cuLaunchKernel": "nbbbbbbnn00",
     "cuLaunchCooperativeKernel": "nbbbbbbnn0", "cuGetErrorName": "no", "cuGetErrorString": "no", "cuCtxPushCurrent_v2": "n",
     "cuCtxSetCurrent": "n", "cuStreamGetId": "no", "cuStreamGetPriority": "no", "cuMemAdvise_v2": "nnnnn", "cuCtxEnablePeerAccess": "nn",
-    "cuMemcpyDtoDAsync_v2": "nnnn", "cuGraphLaunch": "nn", "cuMemCreate": "onnn", "cuMemcpyDtoH_v2": "onn", "cuDeviceSetMemPool": "nn",
+    "cuMemcpyDtoDAsync_v2": "nnnn", "cuGraphLaunch": "nn", "cuMemCreate": "onon", "cuMemcpyDtoH_v2": "onn", "cuDeviceSetMemPool": "nn",
+    "cuMemAddressReserve": "onnnn", "cuMemAddressFree": "nn", "cuMemMap": "nnnnn", "cuMemUnmap": "nn", "cuMemRelease": "n",
+    "cuMemSetAccess": "nnon", "cuMemGetAccess": "oon", "cuMemRetainAllocationHandle": "on", "cuMemGetAllocationGranularity": "oon",
+    "cuMemGetAllocationPropertiesFromHandle": "on", "cuArrayDestroy": "n", "cuArrayGetDescriptor_v2": "on", "cuArray3DGetDescriptor_v2": "on",
+    "cuArrayCreate_v2": "oo", "cuArrayGetPlane": "onn", "cuMipmappedArrayCreate": "oon", "cuMipmappedArrayGetLevel": "onn",
+    "cuMipmappedArrayDestroy": "n", "cuTexObjectCreate": "ooo0", "cuTexObjectDestroy": "n", "cuTexObjectGetTextureDesc": "on",
+    "cuTexObjectGetResourceDesc": "on", "cuSurfObjectCreate": "oo", "cuSurfObjectDestroy": "n", "cuSurfObjectGetResourceDesc": "on",
+    "cuMemcpyHtoA_v2": "nnon", "cuMemcpyAtoH_v2": "onnn", "cuMemcpyAtoA_v2": "nnnnn", "cuCtxDisablePeerAccess": "n",
 }
 at = ctypes.addressof(room)
 seen = set()

@@ -391,7 +391,7 @@ def test_oldest_version_and_target(instruction: str, version: str, target: str) 
 @pytest.mark.parametrize(
     "instruction",
     ["wgmma.fence.sync.aligned", "tcgen05.fence::before_thread_sync", "tensormap.replace.tile.rank.global.b1024.b32 [%d0], 3",
-     "tex.1d.v4.f32.s32 {%f0,%f1,%f2,%f3}, [%d0, {%r1}]", "multimem.ld_reduce.global.add.u32 %r0, [%d0]",
+     "multimem.ld_reduce.global.add.u32 %r0, [%d0]",
      "cp.async.bulk.tensor.1d.shared::cluster.global.mbarrier::complete_tx::bytes [%r0], [%d0, {%r1}], [%r2]",
      "cp.reduce.async.bulk.tensor.1d.global.shared::cta.add.bulk_group [%d0, {%r1}], [%r0]",
      "cp.async.bulk.prefetch.tensor.1d.L2.global [%d0, {%r1}]"],

@@ -144,6 +144,10 @@ def test_captured_nodes_tell_what_they_do_and_can_be_changed(device: Any, stream
     executable.launch(stream)
     stream.sync()
     assert words[1] == 11
+    gone = weakref.ref(graph._handle)
+    del graph, fill, kernel, copy, executable
+    gc.collect()
+    assert gone() is None
 
 
 # ---- memory

@@ -81,6 +81,17 @@ def test_device_launch_is_refused_where_there_is_none(device: Any, graph: Any, w
         graph.instantiate(device_launch=True)
 
 
+def test_a_launch_is_in_the_trace(device: Any, stream: Any, graph: Any, words: Words) -> None:
+    graph.add_kernel(kernels()["slow"], ONE, words.buffer, SLOW // 20, 1)
+    executable = graph.instantiate()
+    with cu.trace(device=device) as trace:
+        executable.launch(stream)
+        stream.sync()
+    (event,) = [event for event in trace.events if event.kind == "graph"]
+    assert (event.name, event.stream) == ("cuGraphLaunch", stream.address) and words[0] == 1
+    assert event.device_end > event.device_begin
+
+
 # ---- updates
 
 

@@ -76,7 +76,7 @@ def balance():
     global stay
     for _ in range(100):
         gc.collect()
-        if _native.things_in_graphs() == stay: break
+        if _native.things_in_graphs() <= stay: break
         time.sleep(0.002)
     stay = _native.things_in_graphs()
     device.sync()

@@ -27,6 +27,15 @@ uint64_t next_id() {
 
 constexpr size_t kDefaultLimits[CU_LIMIT_MAX] = {1024, 1 << 20, 8 << 20, 2, 2048, 64, 0, 0, 0, 0, 0};
 
+// How many contexts of a device have one of another device as a peer: memory is a device's, not a context's, here.
+void count_peer(int device, int peer, int change) {
+    static std::mutex lock;
+    static int counts[kMostDevices][kMostDevices];
+    std::lock_guard<std::mutex> guard(lock);
+    counts[device][peer] += change;
+    memory().set_peer(device, peer, counts[device][peer] > 0);
+}
+
 } // namespace
 
 Context::Context(int device_, bool primary_, unsigned flags_)
@@ -53,6 +62,8 @@ void Context::end() {
         streams.swap(streams_);
         owned.swap(owned_);
         legacy_.reset();
+        for (const auto &[id, peer] : peers_) count_peer(device, peer, -1);
+        peers_.clear();
     }
     for (const auto &stream : streams) {
         abandon_capture(*stream);
@@ -142,9 +153,11 @@ void Context::disown(const Object &object) {
     owned_.erase(found);
 }
 
-bool Context::enable_peer(uint64_t context, bool on) {
+bool Context::enable_peer(const Context &peer, bool on) {
     std::lock_guard<std::mutex> guard(lock_);
-    return on ? peers_.insert(context).second : peers_.erase(context) > 0;
+    const bool changed = on ? peers_.emplace(peer.id, peer.device).second : peers_.erase(peer.id) > 0;
+    if (changed) count_peer(device, peer.device, on ? 1 : -1);
+    return changed;
 }
 
 bool Context::is_peer(uint64_t context) {

@@ -40,8 +40,8 @@ class Context : public Object, public std::enable_shared_from_this<Context> {
 
     void own(std::shared_ptr<Object> object); // modules and events: gone with the context
     void disown(const Object &object);
-    bool enable_peer(uint64_t context, bool on); // false where it was so already
-    bool is_peer(uint64_t context);              // whether its memory may be used here
+    bool enable_peer(const Context &peer, bool on); // false where it was so already
+    bool is_peer(uint64_t context);                 // whether its memory may be used here
 
     const int device;
     const bool primary;
@@ -60,7 +60,7 @@ class Context : public Object, public std::enable_shared_from_this<Context> {
     std::shared_ptr<Stream> legacy_;
     std::vector<std::shared_ptr<Stream>> streams_;
     std::map<uint64_t, std::shared_ptr<Object>> owned_;
-    std::set<uint64_t> peers_;
+    std::map<uint64_t, int> peers_; // contexts whose memory kernels may use, and their devices
 };
 
 // The stack of the calling thread.

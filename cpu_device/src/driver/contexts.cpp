@@ -311,7 +311,7 @@ CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags) {
         if (!other) return CUDA_ERROR_INVALID_CONTEXT;
         if (flags) return CUDA_ERROR_INVALID_VALUE;
         if (other->device == context.device) return CUDA_ERROR_INVALID_DEVICE;
-        return context.enable_peer(other->id, true) ? CUDA_SUCCESS : CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED;
+        return context.enable_peer(*other, true) ? CUDA_SUCCESS : CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED;
     });
 }
 
@@ -319,7 +319,7 @@ CUresult cuCtxDisablePeerAccess(CUcontext peer) {
     return in_context([&](Context &context) {
         const std::shared_ptr<Context> other = lookup<Context>(peer);
         if (!other) return CUDA_ERROR_INVALID_CONTEXT;
-        return context.enable_peer(other->id, false) ? CUDA_SUCCESS : CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
+        return context.enable_peer(*other, false) ? CUDA_SUCCESS : CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
     });
 }
 }

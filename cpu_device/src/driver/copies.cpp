@@ -1,4 +1,5 @@
 // cuMemcpy*: from here to there, with rows and slices or without.
+#include "array.hpp"
 #include "call.hpp"
 #include "copy.hpp"
 
@@ -30,7 +31,7 @@ CUresult copy_peer(CUstream handle, uint64_t to, CUcontext to_context, uint64_t 
 }
 
 // One side of a copy of rows.
-CUresult side_of(CUmemorytype type, const void *host, CUdeviceptr device, Box &box) {
+CUresult side_of(CUmemorytype type, const void *host, CUdeviceptr device, CUarray array, Box &box) {
     switch (static_cast<int>(type)) {
     case CU_MEMORYTYPE_HOST:
         box.address = number(host);
@@ -41,7 +42,7 @@ CUresult side_of(CUmemorytype type, const void *host, CUdeviceptr device, Box &b
         box.side = Side::device;
         return CUDA_SUCCESS;
     case CU_MEMORYTYPE_UNIFIED: box.address = device; return CUDA_SUCCESS;
-    case CU_MEMORYTYPE_ARRAY: return CUDA_ERROR_NOT_SUPPORTED;
+    case CU_MEMORYTYPE_ARRAY: return box_of(array, box);
     default: return CUDA_ERROR_INVALID_VALUE;
     }
 }
@@ -50,35 +51,44 @@ CUresult copy_2d(CUstream handle, const CUDA_MEMCPY2D *p, Wait wait) {
     return in_stream<Capturing::recorded>(handle, [&](Stream &stream) {
         Box to, from;
         if (!p) return CUDA_ERROR_INVALID_VALUE;
-        CUresult status = side_of(p->srcMemoryType, p->srcHost, p->srcDevice, from);
-        if (status == CUDA_SUCCESS) status = side_of(p->dstMemoryType, p->dstHost, p->dstDevice, to);
+        CUresult status = side_of(p->srcMemoryType, p->srcHost, p->srcDevice, p->srcArray, from);
+        if (status == CUDA_SUCCESS) status = side_of(p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, to);
         if (status != CUDA_SUCCESS) return status;
         from.x = p->srcXInBytes;
         from.y = p->srcY;
-        from.pitch = p->srcPitch ? p->srcPitch : p->WidthInBytes;
+        if (!from.array) from.pitch = p->srcPitch ? p->srcPitch : p->WidthInBytes;
         to.x = p->dstXInBytes;
         to.y = p->dstY;
-        to.pitch = p->dstPitch ? p->dstPitch : p->WidthInBytes;
-        return copy_box(stream, to, from, {p->WidthInBytes, p->Height, 1}, wait);
+        if (!to.array) to.pitch = p->dstPitch ? p->dstPitch : p->WidthInBytes;
+        const Extent extent{p->WidthInBytes, p->Height, 1};
+        if (!fits(to, extent) || !fits(from, extent)) return CUDA_ERROR_INVALID_VALUE;
+        return copy_box(stream, to, from, extent, wait);
     });
 }
 
 template <class Params> CUresult read_3d(const Params &p, CopyWork &work) {
     if (p.srcLOD || p.dstLOD) return CUDA_ERROR_INVALID_VALUE;
-    CUresult status = side_of(p.srcMemoryType, p.srcHost, p.srcDevice, work.from);
-    if (status == CUDA_SUCCESS) status = side_of(p.dstMemoryType, p.dstHost, p.dstDevice, work.to);
+    CUresult status =
+        side_of(p.srcMemoryType, p.srcHost, p.srcDevice, reinterpret_cast<CUarray>(p.srcArray), work.from);
+    if (status == CUDA_SUCCESS)
+        status = side_of(p.dstMemoryType, p.dstHost, p.dstDevice, reinterpret_cast<CUarray>(p.dstArray), work.to);
     work.from.x = p.srcXInBytes;
     work.from.y = p.srcY;
     work.from.z = p.srcZ;
-    work.from.pitch = p.srcPitch ? p.srcPitch : p.WidthInBytes;
-    work.from.height = p.srcHeight ? p.srcHeight : p.Height;
+    if (!work.from.array) {
+        work.from.pitch = p.srcPitch ? p.srcPitch : p.WidthInBytes;
+        work.from.height = p.srcHeight ? p.srcHeight : p.Height;
+    }
     work.to.x = p.dstXInBytes;
     work.to.y = p.dstY;
     work.to.z = p.dstZ;
-    work.to.pitch = p.dstPitch ? p.dstPitch : p.WidthInBytes;
-    work.to.height = p.dstHeight ? p.dstHeight : p.Height;
+    if (!work.to.array) {
+        work.to.pitch = p.dstPitch ? p.dstPitch : p.WidthInBytes;
+        work.to.height = p.dstHeight ? p.dstHeight : p.Height;
+    }
     work.extent = {p.WidthInBytes, p.Height, p.Depth};
-    return status;
+    if (status != CUDA_SUCCESS) return status;
+    return fits(work.to, work.extent) && fits(work.from, work.extent) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 template <class Params> CUresult copy_3d(CUstream handle, const Params *p, Wait wait) {
@@ -96,7 +106,8 @@ CUresult copy_3d_peer(CUstream handle, const CUDA_MEMCPY3D_PEER *p, Wait wait) {
 }
 
 CUmemorytype type_of(const Box &box) {
-    return box.side == Side::host     ? CU_MEMORYTYPE_HOST
+    return box.array                  ? CU_MEMORYTYPE_ARRAY
+           : box.side == Side::host   ? CU_MEMORYTYPE_HOST
            : box.side == Side::device ? CU_MEMORYTYPE_DEVICE
                                       : CU_MEMORYTYPE_UNIFIED;
 }
@@ -115,7 +126,9 @@ CUDA_MEMCPY3D described(const CopyWork &work) {
     p.srcY = work.from.y;
     p.srcZ = work.from.z;
     p.srcMemoryType = type_of(work.from);
-    if (work.from.side == Side::host)
+    if (work.from.array)
+        p.srcArray = reinterpret_cast<CUarray>(work.from.array);
+    else if (work.from.side == Side::host)
         p.srcHost = reinterpret_cast<const void *>(work.from.address);
     else
         p.srcDevice = work.from.address;
@@ -125,7 +138,9 @@ CUDA_MEMCPY3D described(const CopyWork &work) {
     p.dstY = work.to.y;
     p.dstZ = work.to.z;
     p.dstMemoryType = type_of(work.to);
-    if (work.to.side == Side::host)
+    if (work.to.array)
+        p.dstArray = reinterpret_cast<CUarray>(work.to.array);
+    else if (work.to.side == Side::host)
         p.dstHost = reinterpret_cast<void *>(work.to.address);
     else
         p.dstDevice = work.to.address;

@@ -33,6 +33,7 @@ struct Box {
     Side side = Side::any;
     size_t x = 0, y = 0, z = 0;   // where it begins: bytes, rows, slices
     size_t pitch = 0, height = 0; // bytes of a row, rows of a slice
+    uint64_t array = 0;           // the handle of the array that it is in
 };
 struct Extent {
     size_t width = 0, height = 0, depth = 0; // bytes, rows, slices

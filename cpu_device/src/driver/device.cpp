@@ -18,7 +18,6 @@ constexpr DeviceLimits kLimits[] = {
     {100, 2048, 32, 228 << 10, 227 << 10}, {103, 2048, 32, 228 << 10, 227 << 10}, {120, 1536, 24, 100 << 10, 99 << 10},
 };
 constexpr int kDefault = 89;
-constexpr long kMostDevices = 16;
 
 long number(const char *name, long otherwise, long least, long most) {
     const char *text = std::getenv(name);
@@ -60,7 +59,7 @@ Options read_options() {
 } // namespace
 
 int device_count() {
-    static const int count = static_cast<int>(number("CPU_DEVICE_COUNT", 1, 0, kMostDevices));
+    static const int count = static_cast<int>(number("CPU_DEVICE_COUNT", 1, 0, long(kMostDevices)));
     return count;
 }
 

@@ -20,7 +20,12 @@ enum class HandleKind : uint64_t {
     graph,
     node,
     graph_exec,
-    user_object
+    user_object,
+    physical,
+    array,
+    mipmapped_array,
+    texture,
+    surface
 };
 
 class Object {

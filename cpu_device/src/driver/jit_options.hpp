@@ -13,8 +13,10 @@ class JitOptions {
     CUresult read(unsigned n, const CUjit_option *options, void **values);
     // Fills the program's buffers and says in the options' values how much that was.
     void write_logs(const std::string &info, const std::string &error) const;
+    bool lto() const { return lto_; } // optimisation at link time was asked for
 
   private:
+    bool lto_ = false;
     struct Log {
         char *buffer = nullptr;
         size_t size = 0;

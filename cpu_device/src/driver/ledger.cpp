@@ -86,6 +86,12 @@ bool Ledger::set_sync(uint64_t base, bool sync) {
     return true;
 }
 
+void Ledger::restrict(const Pool &pool) {
+    std::lock_guard<std::mutex> guard(lock_);
+    for (const auto &[base, entry] : entries_)
+        if (entry.pool.get() == &pool) memory().restrict(base, pool.allowed);
+}
+
 uint64_t Ledger::reserve(uint64_t size, int device, Entry entry) {
     const Allocation *made = memory().allocate(size, kGranuleOfDevice, MemoryKind::device, device);
     if (!made) return 0;

@@ -45,6 +45,8 @@ class Ledger {
     bool begin_free(uint64_t base); // false where it is none, or has begun already
     bool set_sync(uint64_t base, bool sync);
 
+    void restrict(const Pool &pool); // what was allocated from it, to the devices that it allows
+
     // An address for a graph's allocation, without bytes; 0: no room.
     uint64_t reserve(uint64_t size, int device, Entry entry);
     bool acquire(uint64_t base); // a launch allocates it; false: no memory

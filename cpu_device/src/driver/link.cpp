@@ -2,9 +2,9 @@
 #include "image.hpp"
 #include "module.hpp"
 
+#include "../exec/handlers.hpp"
+#include "../ptx/linker.hpp"
 #include "../ptx/parser.hpp"
-
-#include <cstdlib>
 
 namespace {
 
@@ -17,54 +17,42 @@ class Link : public Object {
     const std::shared_ptr<Context> owner;
     JitOptions options;
     std::mutex lock;
-    std::string text; // of everything added, NUL-terminated as every string is
-    double version = 0;
-    std::string target;
+    std::vector<ptx::LinkInput> inputs;
+    std::string text; // the image, once it is complete
+    CUresult status = CUDA_SUCCESS;
     bool complete = false;
 };
 
-// Takes the line that begins with `directive` out of the text; what follows the directive.
-std::string take_line(std::string &ptx, const std::string &directive) {
-    size_t at = 0;
-    while ((at = ptx.find(directive, at)) != std::string::npos && at && ptx[at - 1] != '\n') at++;
-    if (at == std::string::npos) return "";
-    const size_t end = std::min(ptx.find('\n', at), ptx.size());
-    std::string rest = ptx.substr(at + directive.size(), end - at - directive.size());
-    ptx.replace(at, end - at, std::string());
-    return rest.substr(std::min(rest.find_first_not_of(" \t"), rest.size()));
-}
-
-int architecture(const std::string &target) {
-    return target.size() > 3 ? std::atoi(target.c_str() + 3) : 0;
-}
-
-CUresult add(Link &link, const void *data, size_t size) {
-    std::string ptx, why;
-    const CUresult status = find_ptx(data, size, ptx, why);
+// The index of the input stands for one that has no name.
+CUresult add(Link &link, const void *data, size_t size, const char *name) {
+    ptx::LinkInput input;
+    std::string why;
+    const CUresult status = find_ptx(data, size, input.text, why);
     if (status != CUDA_SUCCESS) {
-        link.options.write_logs("", why);
+        link.options.write_logs("", why.empty() ? why : "error   : " + why + "\n");
         return status;
     }
-    const double version = std::strtod(take_line(ptx, ".version").c_str(), nullptr);
-    const std::string target = take_line(ptx, ".target");
-    take_line(ptx, ".address_size");
-    link.version = std::max(link.version, version);
-    if (architecture(target) >= architecture(link.target)) link.target = target;
-    link.text += ptx + "\n";
+    input.name = name && *name ? name : "input " + std::to_string(link.inputs.size() + 1);
+    ptx::Module module;
+    ptx::Error error;
+    if (!ptx::parse(input.text, module, error)) {
+        link.options.write_logs("", input.name + ":" + std::to_string(error.place.line) + ":" +
+                                        std::to_string(error.place.column) + ": error: " + error.message + "\n    " +
+                                        error.text + "\n");
+        return CUDA_ERROR_INVALID_PTX;
+    }
+    link.inputs.push_back(std::move(input));
     return CUDA_SUCCESS;
 }
 
 CUresult finish(Link &link) {
-    ptx::Module module;
-    ptx::Error error;
-    const std::string number = std::to_string(static_cast<int>(link.version * 10 + 0.5));
-    const std::string version = number.substr(0, number.size() - 1) + "." + number.back();
-    link.text = ".version " + version + "\n.target " + link.target + "\n.address_size 64\n" + link.text;
+    ptx::LinkResult linked =
+        ptx::link(link.inputs, [](const std::string &name) { return find_handler("system." + name) != nullptr; });
     link.complete = true;
-    if (ptx::parse(link.text, module, error)) return CUDA_SUCCESS;
-    link.options.write_logs("", "ptx:" + std::to_string(error.place.line) + ":" + std::to_string(error.place.column) +
-                                    ": error: " + error.message + "\n" + error.text + "\n");
-    return CUDA_ERROR_INVALID_PTX;
+    link.text = std::move(linked.text);
+    link.options.write_logs("", linked.errors);
+    if (linked.errors.empty()) return CUDA_SUCCESS;
+    return linked.invalid ? CUDA_ERROR_INVALID_PTX : CUDA_ERROR_NO_BINARY_FOR_GPU;
 }
 
 template <class Body> CUresult on_link(CUlinkState handle, Body &&body) {
@@ -77,7 +65,7 @@ template <class Body> CUresult on_link(CUlinkState handle, Body &&body) {
 }
 
 bool takes(CUjitInputType type) {
-    return static_cast<unsigned>(type) <= CU_JIT_INPUT_LIBRARY;
+    return static_cast<unsigned>(type) < CU_JIT_NUM_INPUT_TYPES;
 }
 
 } // namespace
@@ -96,14 +84,18 @@ CUresult cuLinkCreate_v2(unsigned n, CUjit_option *options, void **values, CUlin
     });
 }
 
-CUresult cuLinkAddData_v2(CUlinkState handle, CUjitInputType type, void *data, size_t size, const char *, unsigned n,
-                          CUjit_option *options, void **values) {
+CUresult cuLinkAddData_v2(CUlinkState handle, CUjitInputType type, void *data, size_t size, const char *name,
+                          unsigned n, CUjit_option *options, void **values) {
     return on_link(handle, [&](Link &link) {
         JitOptions own;
         const CUresult status = own.read(n, options, values);
         if (status != CUDA_SUCCESS) return status;
         if (link.complete || !data || !size || !takes(type)) return CUDA_ERROR_INVALID_VALUE;
-        return add(link, data, size);
+        if (type == CU_JIT_INPUT_NVVM || link.options.lto() || own.lto()) {
+            link.options.write_logs("", "error   : LTO is not supported by the CPU device: compile to PTX\n");
+            return CUDA_ERROR_NOT_SUPPORTED;
+        }
+        return add(link, data, size, name);
     });
 }
 
@@ -121,11 +113,12 @@ CUresult cuLinkAddFile_v2(CUlinkState handle, CUjitInputType type, const char *p
 CUresult cuLinkComplete(CUlinkState handle, void **image, size_t *size) {
     return on_link(handle, [&](Link &link) {
         if (!image) return CUDA_ERROR_INVALID_VALUE;
-        if (link.text.empty()) return CUDA_ERROR_INVALID_IMAGE;
-        const CUresult status = link.complete ? CUDA_SUCCESS : finish(link);
+        if (link.inputs.empty()) return CUDA_ERROR_INVALID_IMAGE;
+        if (!link.complete) link.status = finish(link);
+        if (link.status != CUDA_SUCCESS) return link.status;
         *image = link.text.data();
         if (size) *size = link.text.size() + 1;
-        return status;
+        return CUDA_SUCCESS;
     });
 }
 

@@ -80,15 +80,7 @@ std::shared_ptr<Pool> default_pool(int device) {
 }
 
 CUmemAccess_flags Pool::access(int of_device) {
-    if (of_device == device) return CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
-    std::lock_guard<std::mutex> guard(lock_);
-    const auto found = access_.find(of_device);
-    return found == access_.end() ? CU_MEM_ACCESS_FLAGS_PROT_NONE : found->second;
-}
-
-void Pool::set_access(int of_device, CUmemAccess_flags flags) {
-    std::lock_guard<std::mutex> guard(lock_);
-    access_[of_device] = flags;
+    return allowed >> of_device & 1 ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : CU_MEM_ACCESS_FLAGS_PROT_NONE;
 }
 
 } // namespace cpu_device

@@ -22,18 +22,18 @@ class Pool : public Object {
     CUresult get(CUmemPool_attribute name, void *value);
     CUresult set(CUmemPool_attribute name, const void *value);
     CUmemAccess_flags access(int of_device);
-    void set_access(int of_device, CUmemAccess_flags flags);
 
     const int device;
     const bool is_default;
     const uint64_t max_size; // 0: no maximum
     const MemoryKind kind;   // device, managed or pinned
 
+    std::atomic<uint32_t> allowed{1u << device}; // the devices that may use what it allocates
+
   private:
     std::mutex lock_;
     uint64_t used_ = 0, used_high_ = 0, release_threshold_ = 0;
-    int reuse_[3] = {1, 1, 1};                // event dependencies, opportunistic, internal dependencies
-    std::map<int, CUmemAccess_flags> access_; // of other devices; none where there is no entry
+    int reuse_[3] = {1, 1, 1}; // event dependencies, opportunistic, internal dependencies
 };
 
 std::shared_ptr<Pool> default_pool(int device);

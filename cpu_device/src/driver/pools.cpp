@@ -48,6 +48,7 @@ CUresult allocate(CUdeviceptr *out, size_t size, const std::shared_ptr<Pool> &po
         pool->took_back(size);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
+    memory().restrict(made->base, pool->allowed);
     *out = made->base;
     return CUDA_SUCCESS;
 }
@@ -157,7 +158,6 @@ CUresult cuMemPoolSetAttribute(CUmemoryPool handle, CUmemPool_attribute name, vo
     return on_pool(handle, [&](Pool &pool) { return value ? pool.set(name, value) : CUDA_ERROR_INVALID_VALUE; });
 }
 
-// One address space: every device may use every pool.
 CUresult cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *map, size_t count) {
     return on_pool(handle, [&](Pool &pool) {
         for (size_t i = 0; i < count; i++) {
@@ -165,8 +165,18 @@ CUresult cuMemPoolSetAccess(CUmemoryPool handle, const CUmemAccessDesc *map, siz
             if (!is_device(map[i].location.id)) return CUDA_ERROR_INVALID_DEVICE;
             if (map[i].location.id == pool.device && map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
                 return CUDA_ERROR_INVALID_VALUE;
+            if (map[i].flags == CU_MEM_ACCESS_FLAGS_PROT_READ) return CUDA_ERROR_NOT_SUPPORTED;
+            if (map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_NONE && map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
+                return CUDA_ERROR_INVALID_VALUE;
         }
-        for (size_t i = 0; i < count; i++) pool.set_access(map[i].location.id, map[i].flags);
+        for (size_t i = 0; i < count; i++) {
+            const uint32_t bit = 1u << map[i].location.id;
+            if (map[i].flags == CU_MEM_ACCESS_FLAGS_PROT_NONE)
+                pool.allowed &= ~bit;
+            else
+                pool.allowed |= bit;
+        }
+        ledger().restrict(pool);
         return CUDA_SUCCESS;
     });
 }

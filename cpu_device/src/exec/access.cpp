@@ -9,7 +9,7 @@ namespace cpu_device {
 
 bool find_region(Worker &worker, uint32_t slot, uint64_t address, uint64_t size, Region &region) {
     const Allocation *a = worker.launch->memory->find(address, size);
-    if (!a) return false;
+    if (!a || !worker.launch->memory->may_access(worker.launch->device, *a)) return false;
     region = {a->base, a->size, a->host};
     worker.cache[slot] = region;
     return true;
@@ -98,6 +98,9 @@ std::string place_of(Warp &w, const Inst *inst, uint64_t address) {
         where = std::to_string(a->base - address) + " bytes before";
     else
         where = std::to_string(address - a->base) + " bytes into";
+    if (a->reserved)
+        return where + " the " + std::to_string(a->size) + " bytes of addresses that were reserved at " + hex(a->base) +
+               ": nothing is mapped there, or the device was not given access";
     return where + " the " + (a->freed ? "freed " : "") + "allocation of " + std::to_string(a->size) + " bytes at " +
            hex(a->base);
 }
@@ -155,7 +158,12 @@ const Inst *fault(Warp &w, const Inst *inst, int lane, Status status, std::strin
     if (what.empty() && w.frame) {
         const std::string access = describe_access(w.frame->code->source->body[inst->index]);
         what = access + (status == Status::misaligned_address ? " at a misaligned address" : " outside any allocation");
-        if (place) {
+        const Allocation *there = place ? launch.memory->find(address, 1) : nullptr;
+        if (there && !launch.memory->may_access(launch.device, *there)) {
+            what = access + " of memory of device " + std::to_string(there->device) + ", which device " +
+                   std::to_string(launch.device) + " has no access to";
+            f.nearest = place_of(w, inst, address);
+        } else if (place) {
             f.nearest = place_of(w, inst, address);
             if (f.nearest.find("shared memory") != std::string::npos)
                 what = access + " outside shared memory";

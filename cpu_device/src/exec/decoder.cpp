@@ -188,9 +188,12 @@ const Symbol *Decoder::symbol(const std::string &name) const {
 uint32_t Decoder::symbol_value(const Op &op, uint32_t bytes) {
     auto function = image_.function_ids.find(op.name);
     const Symbol *s = symbol(op.name);
-    if (!s && function != image_.function_ids.end())
+    if (!s && function != image_.function_ids.end()) {
+        if (!image_.codes[function->second]) fail("unresolved extern function '" + op.name + "'");
         return constant(kCodeWindow + 16 * uint64_t(function->second), bytes);
+    }
     if (!s) fail("unknown name " + op.name);
+    if (s->unresolved()) fail("unresolved extern variable '" + op.name + "'");
     if (s->space == Space::local || (s->space == Space::param && !function_.is_entry) || s->dynamic_shared) {
         uint32_t t = temporary(bytes);
         Inst &inst =
@@ -432,7 +435,7 @@ void Decoder::call(const Form &f) {
     if (results)
         for (const Op &op : results->parts) site.results.push_back(slot(op, nullptr));
     std::string handler = indirect ? "call.indirect" : site.callee ? "call" : "system." + callee.name;
-    if (!indirect && !site.callee && !has(handler)) fail("function " + callee.name + " is declared but not defined");
+    if (!indirect && !site.callee && !has(handler)) fail("unresolved extern function '" + callee.name + "'");
     if (site.callee &&
         (site.callee->arguments.size() != site.arguments.size() || site.callee->results.size() < site.results.size()))
         fail("call of " + callee.name + " with the wrong number of arguments");

@@ -1,5 +1,6 @@
 // All handlers by name, for the host's instruction set.
 #include "handlers.hpp"
+#include "texture_ops.hpp"
 
 #include <cstdlib>
 #include <unordered_map>
@@ -69,7 +70,7 @@ Map build() {
     for (HandlerTable table :
          {half_handlers(), control_handlers(), warp_handlers(), atomic_handlers(), special_handlers(),
           product_handlers(), matrix_move_handlers(), minifloat_handlers(), video_handlers(), stack_handlers(),
-          mbarrier_handlers(), async_copy_handlers(), cluster_handlers()})
+          mbarrier_handlers(), async_copy_handlers(), cluster_handlers(), texture_handlers()})
         add(map, table);
     return map;
 }

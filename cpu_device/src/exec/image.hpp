@@ -14,6 +14,10 @@ struct Symbol {
     uint64_t size = 0;
     const ptx::Variable *variable = nullptr;
     bool dynamic_shared = false; // behind the kernel's static shared memory
+
+    bool unresolved() const { // declared .extern, and defined nowhere
+        return (space == ptx::Space::global || space == ptx::Space::constant) && !address;
+    }
 };
 
 struct ProgramImage {

@@ -1,5 +1,6 @@
 // The opcode table: control flow, barriers, warp-wide instructions; and the look-up of all rows.
 #include "decoder.hpp"
+#include "texture_ops.hpp"
 
 namespace cpu_device {
 namespace {
@@ -268,9 +269,9 @@ OpcodeTable warp_opcodes() {
 }
 
 const std::vector<OpcodeTable> &opcode_tables() {
-    static const std::vector<OpcodeTable> all = {arithmetic_opcodes(), bit_opcodes(),  memory_opcodes(),
-                                                 control_opcodes(),    warp_opcodes(), matrix_opcodes(),
-                                                 video_opcodes(),      async_opcodes()};
+    static const std::vector<OpcodeTable> all = {arithmetic_opcodes(), bit_opcodes(),   memory_opcodes(),
+                                                 control_opcodes(),    warp_opcodes(),  matrix_opcodes(),
+                                                 video_opcodes(),      async_opcodes(), texture_opcodes()};
     return all;
 }
 

@@ -1,11 +1,10 @@
 // Loading: parse, lay out and initialise variables, decode all functions.
 #include "decoder.hpp"
 #include "requirements.hpp"
+#include "shared_layout.hpp"
 #include "../ptx/parser.hpp"
 
 #include <algorithm>
-#include <functional>
-#include <unordered_set>
 
 namespace cpu_device {
 
@@ -31,15 +30,13 @@ class Loader {
     uint64_t symbol_address(const std::string &name, const ptx::Variable &v, bool generic) const;
     void decode_all();
     void kernels();
-    uint64_t shared_of(const ptx::Function &f);
     [[noreturn]] void fail(ptx::Place place, std::string message, Status status = Status::invalid_ptx) const {
         throw DecodeError{status, place, std::move(message)};
     }
 
     ProgramImage &image_;
     std::vector<std::unique_ptr<Decoder>> decoders_;
-    uint64_t module_shared_ = 0;
-    std::unordered_map<std::string, uint64_t> function_shared_; // end of an entry's own shared variables
+    std::unordered_map<const ptx::Function *, uint64_t> shared_; // bytes of an entry
 };
 
 void Loader::function_ids() {
@@ -75,11 +72,7 @@ void Loader::variable(const ptx::Variable &v, const std::string &key) {
         fail(v.place, "the alignment of " + v.name + " is no power of two");
     if (v.space == Space::shared) {
         s.dynamic_shared = v.is_extern;
-        if (!s.dynamic_shared) {
-            s.address = round_up(module_shared_, variable_align(v));
-            module_shared_ = s.address + s.size;
-        }
-        image_.symbols[key] = s;
+        if (!v.is_extern || !image_.symbols.count(key)) image_.symbols[key] = s; // placed by lay_out_shared
         return;
     }
     if (v.space == Space::global || v.space == Space::constant) {
@@ -107,9 +100,12 @@ void Loader::variable(const ptx::Variable &v, const std::string &key) {
 uint64_t Loader::symbol_address(const std::string &name, const ptx::Variable &v, bool generic) const {
     auto function = image_.function_ids.find(name);
     auto symbol = image_.symbols.find(name);
-    if (symbol == image_.symbols.end() && function != image_.function_ids.end())
+    if (symbol == image_.symbols.end() && function != image_.function_ids.end()) {
+        if (!image_.codes[function->second]) fail(v.place, "unresolved extern function '" + name + "'");
         return kCodeWindow + 16 * uint64_t(function->second);
+    }
     if (symbol == image_.symbols.end()) fail(v.place, "unknown name " + name + " in the initializer of " + v.name);
+    if (symbol->second.unresolved()) fail(v.place, "unresolved extern variable '" + name + "'");
     return symbol->second.address + (generic && symbol->second.space == Space::shared ? kSharedWindow : 0);
 }
 
@@ -149,46 +145,6 @@ void Loader::decode_all() {
     image_.constant_bytes.clear();
 }
 
-// Up to where shared memory is used by a kernel and what it may call.
-uint64_t Loader::shared_of(const ptx::Function &entry) {
-    std::unordered_set<std::string> seen;
-    std::vector<const ptx::Function *> open{&entry};
-    uint64_t end = 0;
-    bool indirect = false, all = false;
-    auto add = [&](const ptx::Function &f) {
-        if (seen.insert(f.name).second) open.push_back(&f);
-    };
-    seen.insert(entry.name);
-    std::function<void(const ptx::Function &, const ptx::Operand &)> look = [&](const ptx::Function &f,
-                                                                                const ptx::Operand &op) {
-        for (const ptx::Operand &part : op.parts) look(f, part);
-        if (op.kind != ptx::Operand::Kind::name) return;
-        for (const std::string &key : {f.name + '\0' + op.name, op.name}) {
-            auto s = image_.symbols.find(key);
-            if (s != image_.symbols.end() && s->second.space == Space::shared && !s->second.dynamic_shared) {
-                end = std::max(end, s->second.address + s->second.size);
-                return;
-            }
-        }
-        auto id = image_.function_ids.find(op.name);
-        if (id != image_.function_ids.end() && image_.codes[id->second]) add(*image_.codes[id->second]->source);
-    };
-    while (!open.empty()) {
-        const ptx::Function *f = open.back();
-        open.pop_back();
-        for (const ptx::Instruction &i : f->body) {
-            for (const ptx::Operand &op : i.operands) look(*f, op);
-            if (i.opcode == "call" && !f->prototypes.empty()) indirect = true;
-        }
-        if (open.empty() && indirect && !all) {
-            all = true;
-            for (auto &code : image_.codes)
-                if (code && !code->source->is_entry) add(*code->source);
-        }
-    }
-    return end;
-}
-
 void Loader::kernels() {
     for (auto &code : image_.codes) {
         if (!code || !code->source->is_entry) continue;
@@ -202,7 +158,7 @@ void Loader::kernels() {
             kernel->params_.push_back({static_cast<uint32_t>(offset), static_cast<uint32_t>(variable_bytes(v))});
             offset += variable_bytes(v);
         }
-        const uint64_t shared = shared_of(f);
+        const uint64_t shared = shared_[&f];
         if (shared > (1u << 20)) fail(f.place, "kernel " + f.name + " has too much shared memory");
         kernel->static_shared_bytes = static_cast<uint32_t>(shared);
         kernel->local_bytes = code->local_bytes;
@@ -231,6 +187,7 @@ void Loader::run() {
         for (const ptx::Variable &v : f.variables)
             if (v.space == Space::shared || v.space == Space::global || v.space == Space::constant)
                 variable(v, f.name + '\0' + v.name);
+    shared_ = lay_out_shared(image_);
     for (const ptx::Variable &v : m.variables) initialise(v, v.name);
     for (const ptx::Function &f : m.functions)
         for (const ptx::Variable &v : f.variables) initialise(v, f.name + '\0' + v.name);

@@ -278,15 +278,8 @@ const Refusal refused[] = {
     {"clusterlaunchcontrol", "clusters that take over others' work (sm_100)"},
     {"istypep", "textures and surfaces"},
     {"multimem", "memory of several devices"},
-    {"suld", "textures and surfaces"},
-    {"suq", "textures and surfaces"},
-    {"sured", "textures and surfaces"},
-    {"sust", "textures and surfaces"},
     {"tcgen05", "tensor memory (sm_100)"},
     {"tensormap", "tensor maps"},
-    {"tex", "textures and surfaces"},
-    {"tld4", "textures and surfaces"},
-    {"txq", "textures and surfaces"},
     {"wgmma", "products of a warp group (sm_90a)"},
 };
 

@@ -68,6 +68,16 @@ void Arena::close_to_host(uint64_t address, uint64_t size) {
     if (file_ >= 0 && !host_access_) mprotect(reinterpret_cast<void *>(address), size, PROT_NONE);
 }
 
+bool Arena::show(uint64_t address, uint64_t size, uint64_t from) {
+    if (file_ < 0) return false;
+    auto put = [&](void *at, int rights) {
+        return mmap(at, size, rights, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file_,
+                    static_cast<off_t>(from - base_)) != MAP_FAILED;
+    };
+    return put(host(address), PROT_READ | PROT_WRITE) &&
+           (!host_access_ || put(reinterpret_cast<void *>(address), PROT_READ | PROT_WRITE));
+}
+
 void Arena::discard(uint64_t address, uint64_t size) {
     madvise(host(address), size, file_ < 0 ? MADV_DONTNEED : MADV_REMOVE);
 }

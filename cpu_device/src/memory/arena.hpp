@@ -25,6 +25,10 @@ class Arena {
     // Gives the memory behind whole pages back to the system; they read as zero afterwards.
     void discard(uint64_t address, uint64_t size);
 
+    // Whole pages show those of `from` instead of their own: the same memory at two addresses.
+    bool show(uint64_t address, uint64_t size, uint64_t from);
+    bool can_show() const { return file_ >= 0; }
+
   private:
     bool map_twice(uint64_t size);
     bool map_once(uint64_t size);

@@ -45,4 +45,16 @@ uint64_t FreeRanges::take(uint64_t size, uint64_t align) {
     return 0;
 }
 
+bool FreeRanges::take_at(uint64_t begin, uint64_t size) {
+    auto after = by_begin_.upper_bound(begin);
+    if (!begin || after == by_begin_.begin()) return false;
+    const auto found = std::prev(after);
+    const uint64_t first = found->first, end = first + found->second;
+    if (begin >= end || size > end - begin) return false;
+    erase(found);
+    if (begin > first) insert(first, begin - first);
+    if (end > begin + size) insert(begin + size, end - begin - size);
+    return true;
+}
+
 } // namespace cpu_device

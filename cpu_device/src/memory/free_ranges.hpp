@@ -13,6 +13,7 @@ class FreeRanges {
     void add(uint64_t begin, uint64_t size);
     // The begin of a range of `size` at a multiple of `align` (a power of two), or 0.
     uint64_t take(uint64_t size, uint64_t align);
+    bool take_at(uint64_t begin, uint64_t size); // false where some of it is not free
 
   private:
     void insert(uint64_t begin, uint64_t size);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -68,6 +69,7 @@ struct Memory::State {
     const uint64_t total = std::min(device_bytes(), arena.size());
     std::atomic<uint64_t> generation{1};
     mutable Written written;
+    std::atomic<uint32_t> peers[kMostDevices] = {};
 
     mutable std::mutex lock; // what follows
     std::deque<Record> records;
@@ -129,7 +131,8 @@ void Memory::State::retire(Record *record) {
     record->freed = true;
     written.end(record->base);
     generation.fetch_add(1, std::memory_order_release);
-    if (record->kind != MemoryKind::pinned && !record->closed) used[record->device] -= record->size;
+    if (record->kind != MemoryKind::pinned && !record->closed && !record->reserved)
+        used[record->device] -= record->size;
     if (seen_by_host(record->kind)) arena.close_to_host(record->base, round_up(record->size, kPage));
     if (record->size >= kWorthDiscarding) {
         const uint64_t first = round_up(record->base, kPage), last = (record->begin + record->room) / kPage * kPage;
@@ -221,6 +224,91 @@ const Allocation *Memory::adopt(void *host, uint64_t size, int device) {
     s.adopted[base] = made.get();
     s.n_adopted.store(s.adopted.size(), std::memory_order_release);
     return made.release();
+}
+
+uint64_t Memory::reserve(uint64_t size, uint64_t align, uint64_t wanted) {
+    State &s = *state_;
+    if (!size || size > s.arena.size() || (align & (align - 1))) return 0;
+    std::lock_guard<std::mutex> guard(s.lock);
+    const uint64_t base = s.free.take_at(wanted, size) ? wanted : s.take(size, std::max(align, kPage));
+    if (!base) return 0;
+    Record *record = s.new_record();
+    record->base = record->begin = base;
+    record->room = record->size = size;
+    record->host = s.arena.host(base);
+    record->id = s.next_id++;
+    record->reserved = true;
+    s.by_base[base] = record;
+    return base;
+}
+
+uint64_t Memory::create(uint64_t size, int device) {
+    const Allocation *made = allocate(size, kPage, MemoryKind::device, device);
+    if (!made) return 0;
+    std::memset(made->host, 0, size);
+    std::lock_guard<std::mutex> guard(state_->lock);
+    state_->index.set(made->base, size, nullptr);
+    return made->base;
+}
+
+bool Memory::map(uint64_t address, uint64_t size, uint64_t from) {
+    return state_->arena.show(address, size, from);
+}
+
+bool Memory::can_map() const {
+    return state_->arena.can_show();
+}
+
+// New records take the place of the old ones, so that a kernel that runs sees one or the other.
+bool Memory::lay_out(uint64_t base, const std::vector<Mapped> &parts) {
+    State &s = *state_;
+    std::lock_guard<std::mutex> guard(s.lock);
+    auto found = s.by_base.find(base);
+    if (found == s.by_base.end()) return false;
+    uint64_t at = base;
+    for (size_t k = 0; k < parts.size();) {
+        Record *record = s.new_record();
+        record->base = parts[k].address;
+        record->host = s.arena.host(record->base);
+        record->id = found->second->id;
+        record->device = parts[k].device;
+        record->restricted = true;
+        record->access = parts[k].access;
+        do record->size += parts[k++].size;
+        while (k < parts.size() && parts[k].address == record->base + record->size &&
+               parts[k].device == record->device && parts[k].access == record->access);
+        if (record->base > at) s.index.set(at, record->base - at, nullptr);
+        if (!s.index.set(record->base, record->size, record)) return false;
+        at = record->base + record->size;
+    }
+    const uint64_t end = base + found->second->size;
+    if (end > at) s.index.set(at, end - at, nullptr);
+    s.generation.fetch_add(1, std::memory_order_release);
+    return true;
+}
+
+bool Memory::may_access(int device, const Allocation &a) const {
+    if (a.restricted) return __atomic_load_n(&a.access, __ATOMIC_RELAXED) >> device & 1;
+    if (a.device == device || (a.kind != MemoryKind::device && a.kind != MemoryKind::module)) return true;
+    return state_->peers[device].load(std::memory_order_relaxed) >> a.device & 1;
+}
+
+void Memory::set_peer(int device, int peer, bool on) {
+    if (on)
+        state_->peers[device] |= 1u << peer;
+    else
+        state_->peers[device] &= ~(1u << peer);
+    state_->generation.fetch_add(1, std::memory_order_release);
+}
+
+void Memory::restrict(uint64_t base, uint32_t access) {
+    State &s = *state_;
+    std::lock_guard<std::mutex> guard(s.lock);
+    auto found = s.by_base.find(base);
+    if (found == s.by_base.end() || found->second->freed) return;
+    found->second->restricted = true;
+    __atomic_store_n(&found->second->access, access, __ATOMIC_RELAXED);
+    s.generation.fetch_add(1, std::memory_order_release);
 }
 
 bool Memory::in_range(uint64_t address) const {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace cpu_device {
 
@@ -24,6 +25,18 @@ struct Allocation {
     int device = 0;
     bool freed =
         false; // in quarantine: addresses are not given out again for a while, so that use after free is noticed
+    bool reserved = false;   // addresses only: what is mapped there has allocations of its own
+    bool restricted = false; // only the devices in `access` may use it, whatever peers are enabled
+    uint32_t access = 0;     // a bit for each device
+};
+
+constexpr int kMostDevices = 16;
+
+// Memory at reserved addresses.
+struct Mapped {
+    uint64_t address = 0, size = 0;
+    int device = 0;
+    uint32_t access = 0;
 };
 
 class Written;
@@ -45,6 +58,20 @@ class Memory {
     const Allocation *reserved(uint64_t address, uint64_t size) const;
     // Host memory becomes an allocation at its own address, until release().  nullptr where some of it is one already.
     const Allocation *adopt(void *host, uint64_t size, int device);
+    // Addresses without memory, at `wanted` if they are free there; 0: no room.  release() gives them back.
+    uint64_t reserve(uint64_t size, uint64_t align, uint64_t wanted);
+    // Memory for reserved addresses: a name for map(), and nothing that a kernel can use.  0: no more.
+    uint64_t create(uint64_t size, int device);
+    // Pages at reserved addresses become those of create(), or their own again where `from` is the address itself.
+    bool map(uint64_t address, uint64_t size, uint64_t from);
+    // What of a reserved range can be used now; parts that touch are one allocation.
+    bool lay_out(uint64_t base, const std::vector<Mapped> &parts);
+    bool can_map() const;
+
+    // Whether a kernel of `device` may use an allocation: its own, the host's, or a peer's where that was allowed.
+    bool may_access(int device, const Allocation &a) const;
+    void set_peer(int device, int peer, bool on);
+    void restrict(uint64_t base, uint32_t access);
     // Whether an address is in the device's range, whatever is there: never a pointer of the host's own.
     bool in_range(uint64_t address) const;
     // The living allocation that holds [address, address + size), or nullptr.  Lock-free or nearly so: the interpreter caches the result.
