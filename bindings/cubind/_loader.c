@@ -212,7 +212,6 @@ static int open_without_gil(library *lib) {
     if (!failed) failed = follow(&s, lib, leader) || search_open(&s, lib->shared.spec, &lib->found, NULL);
     if (!failed) watch_signal(lib);
     search_free(&s);
-    if (!failed) watch_signal(lib);
     return failed;
 }
 
