@@ -3,6 +3,8 @@
 The kernel is compiled by NVRTC if that is installed; else its PTX below is used.  Nothing else is needed.
 """
 
+from __future__ import annotations
+
 import array
 import sys
 
