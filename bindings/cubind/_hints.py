@@ -33,6 +33,8 @@ _BY_CLASS = {
 
 def hint(error):
     """The hint for an error, or None."""
+    if error.log and type(error).__name__ == "IllegalAddressError":
+        return "the report above says which access it was; the context cannot be used any more"
     return _BY_NAME.get(error.name) or next(
         (_BY_CLASS[c.__name__] for c in type(error).__mro__ if c.__name__ in _BY_CLASS), None
     )
