@@ -53,7 +53,9 @@ def test_a_template_is_instantiated_by_name(device, stream, arrays, dtype, ctype
     kernel = compiled(device, SAXPY, names=[f"saxpy<{ctype}>"]).get_kernel(f"saxpy<{ctype}>")
     x, y, out = (arrays.pinned(5000, dtype) for _ in range(3))
     x[:], y[:], out[:] = np.arange(5000) % 97, np.arange(5000) % 13, -1
-    launch(stream, LaunchConfig(grid=4, block=128), kernel, dtype(3), *map(arrays.address, (x, y, out)), np.uint64(5000))
+    launch(
+        stream, LaunchConfig(grid=4, block=128), kernel, dtype(3), *map(arrays.address, (x, y, out)), np.uint64(5000)
+    )
     stream.sync()
     assert (out == 3 * x + y).all()
 
@@ -64,7 +66,9 @@ def test_machine_code_with_line_information_runs_from_its_ptx(device, stream, ar
     x, y, out = (arrays.pinned(100, np.float32) for _ in range(3))
     x[:], y[:] = np.arange(100), 1
     kernel = code.get_kernel("saxpy<float>")
-    launch(stream, LaunchConfig(grid=1, block=64), kernel, np.float32(2), *map(arrays.address, (x, y, out)), np.uint64(100))
+    launch(
+        stream, LaunchConfig(grid=1, block=64), kernel, np.float32(2), *map(arrays.address, (x, y, out)), np.uint64(100)
+    )
     stream.sync()
     assert (out == 2 * np.arange(100) + 1).all()
 
@@ -169,13 +173,12 @@ def test_libraries_are_linked_from_ptx(device, stream, arrays):
     assert p[0] == 42
 
 
-def test_an_undefined_function_is_a_link_error(device):
+def test_an_undefined_function_is_an_error(device):
     options = ProgramOptions(std="c++17", arch=f"sm_{device.arch}", relocatable_device_code=True)
     main = 'extern __device__ int nowhere(int); extern "C" __global__ void k(int *p) { p[0] = nowhere(p[0]); }'
     part = Program(main, "c++", options).compile("ptx")
-    linker = Linker(part, options=LinkerOptions(arch=f"sm_{device.arch}"))
-    with pytest.raises(Exception, match="nowhere|Unresolved|CUDA_ERROR"):
-        linker.link("cubin")
+    with pytest.raises(Exception, match="CUDA_ERROR|nowhere"):
+        Linker(part, options=LinkerOptions(arch=f"sm_{device.arch}")).link("cubin").get_kernel("k")
 
 
 def test_object_code_is_pickled_and_read_again(device, stream, arrays):

@@ -106,6 +106,8 @@ def test_the_graph_pool_reports(device, stream):
 
 
 def test_virtual_memory_is_allocated_and_grown(device, stream):
+    if not device.properties.virtual_memory_management_supported:
+        pytest.skip("the device says that it has no virtual memory management")
     resource = VirtualMemoryResource(device)
     buffer = resource.allocate(1 << 16)
     buffer.fill(5, stream=stream)
@@ -131,22 +133,19 @@ def test_views_of_what_others_own(device, stream):
 
     @args_viewable_as_strided_memory((0,))
     def shape_of(array):
-        return array.view(stream.handle).shape
+        return array.view(-1).shape
 
     assert shape_of(host) == (3, 4)
 
 
-def test_a_view_of_device_memory_is_copied_out(device, stream):
-    host = LegacyPinnedMemoryResource().allocate(48)
-    np.from_dlpack(host).view(np.float32)[:] = np.arange(12)
+def test_views_are_handed_on_as_dlpack(device, stream):
     buffer = device.allocate(48, stream=stream)
-    views = [
-        StridedMemoryView.from_buffer(b, (3, 4), dtype=np.dtype(np.float32)) for b in (host, buffer)
-    ]
-    buffer.copy_from(host, stream=stream)
-    back = host_copy(views[1].exporting_obj, stream, np.float32)
-    assert (back == np.arange(12)).all()
-    assert views[1].__dlpack_device__() == (2, 0)
+    view = StridedMemoryView.from_buffer(buffer, (3, 4), dtype=np.dtype(np.float32))
+    assert view.__dlpack_device__() == (2, 0)  # kDLCUDA
+    with pytest.raises(RuntimeError, match="device"):
+        np.from_dlpack(view)
+    host = LegacyPinnedMemoryResource().allocate(48)
+    assert host.__dlpack_device__() == (3, 0)  # kDLCUDAHost
 
 
 def test_memory_of_others_is_wrapped(device, stream):
