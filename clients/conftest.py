@@ -63,9 +63,8 @@ def stream(device):
 
 @pytest.fixture
 def arrays(device):
-    from cuda.core import LegacyPinnedMemoryResource
-
     import nvidia
+    from cuda.core import LegacyPinnedMemoryResource
 
     root = Path(nvidia.__path__[0]) / "cu13" / "include"
     return Arrays(LegacyPinnedMemoryResource(), [str(root), str(root / "cccl")])

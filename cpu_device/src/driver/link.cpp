@@ -1,4 +1,6 @@
 // cuLink*: several PTX texts become one.  What it hands out as "cubin" is PTX, which every load here takes.
+#include "archive.hpp"
+#include "device_runtime.hpp"
 #include "image.hpp"
 #include "module.hpp"
 
@@ -20,7 +22,7 @@ class Link : public Object {
     std::string text; // of everything added, NUL-terminated as every string is
     double version = 0;
     std::string target;
-    bool complete = false;
+    bool complete = false, has_device_runtime = false;
 };
 
 // Takes the line that begins with `directive` out of the text; what follows the directive.
@@ -51,6 +53,24 @@ CUresult add(Link &link, const void *data, size_t size) {
     link.version = std::max(link.version, version);
     if (architecture(target) >= architecture(link.target)) link.target = target;
     link.text += ptx + "\n";
+    return CUDA_SUCCESS;
+}
+
+// Members that have no PTX define nothing here: what is needed of them is missing in the end.
+CUresult add_archive(Link &link, const void *data, size_t size) {
+    std::vector<ArchiveMember> members;
+    if (!read_archive(data, size, members)) return CUDA_ERROR_INVALID_IMAGE;
+    for (const ArchiveMember &member : members) {
+        std::string ptx, why;
+        CUresult status = CUDA_SUCCESS;
+        if (member.name == kDeviceRuntimeMember) {
+            if (!link.has_device_runtime) status = add(link, kDeviceRuntime, sizeof kDeviceRuntime);
+            link.has_device_runtime = true;
+        } else if (find_ptx(member.data, member.size, ptx, why) == CUDA_SUCCESS) {
+            status = add(link, member.data, member.size);
+        }
+        if (status != CUDA_SUCCESS) return status;
+    }
     return CUDA_SUCCESS;
 }
 
@@ -103,7 +123,7 @@ CUresult cuLinkAddData_v2(CUlinkState handle, CUjitInputType type, void *data, s
         const CUresult status = own.read(n, options, values);
         if (status != CUDA_SUCCESS) return status;
         if (link.complete || !data || !size || !takes(type)) return CUDA_ERROR_INVALID_VALUE;
-        return add(link, data, size);
+        return is_archive(data, size) ? add_archive(link, data, size) : add(link, data, size);
     });
 }
 
