@@ -14,7 +14,8 @@ from cuda.core import (
     PinnedMemoryResource,
     VirtualMemoryResource,
 )
-from cuda.core.utils import StridedMemoryView, args_viewable_as_strided_memory
+from cuda.core.utils import StridedMemoryView, args_viewable_as_strided_memory, copy_batch
+from processes import run
 
 
 def host_copy(buffer, stream, dtype):
@@ -43,6 +44,15 @@ def test_copies_make_their_own_destination(device, stream):
         a.fill(9, stream=stream)
         b = a.copy_to(stream=stream)
         assert (host_copy(b, stream, np.uint8) == 9).all()
+
+
+def test_a_batch_is_copied(device, stream):
+    sources = [device.allocate(64, stream=stream) for _ in range(4)]
+    targets = [device.allocate(64, stream=stream) for _ in sources]
+    for k, source in enumerate(sources):
+        source.fill(k + 1, stream=stream)
+    copy_batch(stream, sources, targets)
+    assert [host_copy(target, stream, np.uint8).sum() for target in targets] == [64, 128, 192, 256]
 
 
 def test_sizes_must_agree(device, stream):
@@ -157,3 +167,33 @@ def test_memory_of_others_is_wrapped(device, stream):
     buffer.fill(1, stream=stream)
     assert host_copy(buffer, stream, np.uint8).sum() == 256
     assert driver.cuMemFree(address)[0] == 0
+
+
+def test_two_devices_exchange_memory():
+    result = run(
+        """
+        import numpy as np
+        from cuda.core import Device, DeviceMemoryResource, LegacyPinnedMemoryResource
+        here, there = Device.get_all_devices()
+        assert here.can_access_peer(there) and here.uuid != there.uuid
+        here.set_current()
+        first = here.create_stream()
+        pool = DeviceMemoryResource(here)
+        pool.peer_accessible_by = [there]
+        a = pool.allocate(64, stream=first)
+        a.fill(7, stream=first)
+        ready = first.record()
+        there.set_current()
+        second = there.create_stream()
+        second.wait(ready)
+        b = there.allocate(64, stream=second)
+        b.copy_from(a, stream=second)
+        host = LegacyPinnedMemoryResource().allocate(64)
+        b.copy_to(host, stream=second)
+        second.sync()
+        assert (np.from_dlpack(host) == 7).all()
+        assert (a.device_id, b.device_id) == (0, 1)
+        """,
+        CPU_DEVICE_COUNT="2",
+    )
+    assert not result.stderr
