@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 # compiled kernels are not taken from an earlier run
-os.environ["TRITON_CACHE_DIR"] = tempfile.mkdtemp(prefix="clients-triton-")
-os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="clients-numba-")
+CACHE = tempfile.TemporaryDirectory(prefix="clients-")
+os.environ["TRITON_CACHE_DIR"] = CACHE.name
 
 
 def pytest_configure():
