@@ -3,6 +3,7 @@
 # make check  formatters, linters and type checkers alone
 # make test-all   the tests with every CPython from 3.11 on that is present
 # make dist       source distribution and wheel, checked and tried in an empty environment
+# make clients    cuda-core, numba-cuda and Triton from the package index, run on the CPU device
 # make bench      calls of ours and of the peers, side by side; make bench-gpu: the same on a real driver
 # All set up what they need on a fresh machine and reuse it.
 
@@ -11,12 +12,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 BENCH := .venv-bench
+CLIENTS := .venv-clients
 # the C and C++ written by hand
 C_FILES := $(filter-out %/generated_exports.cpp %/generated_exports.hpp,$(wildcard bindings/cubind/_*.[ch] cuda_unified/src/*.[ch] \
 	cpu_device/*.cpp cpu_device/src/*/*.[ch]pp benchmarks/*/*.c tests/cpu_device/*.cpp))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test test-all dist bench bench-gpu check build emit lint types clean
+.PHONY: run test test-all dist bench bench-gpu clients check build emit lint types clean
 
 run: build
 	$(BIN)/python -m generator emit --check
@@ -41,6 +43,9 @@ bench: build $(BENCH)/installed
 
 bench-gpu: build $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.bench --gpu --write benchmarks/RESULTS-GPU.md
+
+clients: build $(CLIENTS)/installed
+	LD_LIBRARY_PATH=$$($(BIN)/python -m cubind cpu-libdir) $(CLIENTS)/bin/python -m pytest -p no:cacheprovider clients
 
 check: lint types
 
@@ -67,6 +72,13 @@ $(STAMP): pyproject.toml tools/install.py
 $(BENCH)/installed: pyproject.toml tools/install.py
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python tools/install.py bench
+	touch $@
+
+# Triton is large, so the rest runs without it where it cannot be installed
+$(CLIENTS)/installed: pyproject.toml tools/install.py
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python tools/install.py clients
+	timeout 300 $(CLIENTS)/bin/python tools/install.py triton || echo "no Triton: its tests will be skipped"
 	touch $@
 
 clean:

@@ -119,3 +119,40 @@ def test_pools_of_other_memory() -> None:
     assert name(d.cuMemFreeAsync, p, s) == "CUDA_ERROR_INVALID_VALUE"  # of no pool, and no device's own
     """
     )
+
+
+def test_every_place_has_a_default_and_a_current_pool() -> None:
+    on_cpu(
+        SETUP
+        + """
+    PINNED, MANAGED = d.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED, d.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_MANAGED
+    L, A = d.CUmemLocationType, d.CUmemPool_attribute
+    where = lambda kind, id=0: d.CUmemLocation(type=kind, id=id)
+    nowhere, node = where(L.CU_MEM_LOCATION_TYPE_NONE), where(L.CU_MEM_LOCATION_TYPE_HOST_NUMA)
+    places = [(DEVICE, PINNED), (HOST, PINNED), (node, PINNED), (DEVICE, MANAGED), (HOST, MANAGED), (node, MANAGED), (nowhere, MANAGED)]
+    defaults = [d.cuMemGetDefaultMemPool(*place) for place in places]
+    assert len(set(map(int, defaults))) == len(places) and defaults[0] == d.cuDeviceGetDefaultMemPool(0)
+    for (location, kind), default in zip(places, defaults):
+        assert d.cuMemGetMemPool(location, kind) == default
+        assert [d.cuMemPoolGetAttribute(default, a) for a in (
+            A.CU_MEMPOOL_ATTR_ALLOCATION_TYPE, A.CU_MEMPOOL_ATTR_LOCATION_TYPE, A.CU_MEMPOOL_ATTR_LOCATION_ID)] == [kind, location.type, 0]
+        own = d.cuMemPoolCreate(d.CUmemPoolProps(allocType=kind, location=location))
+        for (other, its), pool in zip(places, defaults):
+            if pool != default:
+                assert name(d.cuMemSetMemPool, other, its, own) == "CUDA_ERROR_INVALID_VALUE"
+        d.cuMemSetMemPool(location, kind, own)
+        assert d.cuMemGetMemPool(location, kind) == own and d.cuMemGetDefaultMemPool(location, kind) == default
+        d.cuMemPoolDestroy(own)
+        assert d.cuMemGetMemPool(location, kind) == default
+        q = d.cuMemAllocFromPoolAsync(64, default, None)
+        d.cuMemsetD8Async(q, 7, 64, None)
+        d.cuMemFreeAsync(q, None)
+    for bad in ((nowhere, PINNED), (where(77), PINNED), (DEVICE, 0), (DEVICE, 9), (where(L.CU_MEM_LOCATION_TYPE_HOST_NUMA, 999), PINNED)):
+        for call in (d.cuMemGetDefaultMemPool, d.cuMemGetMemPool, lambda *place: d.cuMemSetMemPool(*place, defaults[0])):
+            assert name(call, *bad) == "CUDA_ERROR_INVALID_VALUE"
+    assert name(d.cuMemGetMemPool, where(1, 5), PINNED) == "CUDA_ERROR_INVALID_DEVICE"
+    assert name(d.cuMemSetMemPool, HOST, PINNED, 5) == "CUDA_ERROR_INVALID_VALUE"
+    for attribute in ("HOST_MEMORY_POOLS_SUPPORTED", "HOST_NUMA_MEMORY_POOLS_SUPPORTED"):
+        assert d.cuDeviceGetAttribute(getattr(d.CUdevice_attribute, "CU_DEVICE_ATTRIBUTE_" + attribute), 0) == 1
+    """
+    )

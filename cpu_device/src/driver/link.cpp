@@ -1,4 +1,6 @@
 // cuLink*: several PTX texts become one.  What it hands out as "cubin" is PTX, which every load here takes.
+#include "archive.hpp"
+#include "device_runtime.hpp"
 #include "image.hpp"
 #include "module.hpp"
 
@@ -20,7 +22,7 @@ class Link : public Object {
     std::vector<ptx::LinkInput> inputs;
     std::string text; // the image, once it is complete
     CUresult status = CUDA_SUCCESS;
-    bool complete = false;
+    bool complete = false, has_device_runtime = false;
 };
 
 // The index of the input stands for one that has no name.
@@ -42,6 +44,24 @@ CUresult add(Link &link, const void *data, size_t size, const char *name) {
         return CUDA_ERROR_INVALID_PTX;
     }
     link.inputs.push_back(std::move(input));
+    return CUDA_SUCCESS;
+}
+
+// Members that have no PTX define nothing here: what is needed of them is missing in the end.
+CUresult add_archive(Link &link, const void *data, size_t size) {
+    std::vector<ArchiveMember> members;
+    if (!read_archive(data, size, members)) return CUDA_ERROR_INVALID_IMAGE;
+    for (const ArchiveMember &member : members) {
+        std::string ptx, why;
+        CUresult status = CUDA_SUCCESS;
+        if (member.name == kDeviceRuntimeMember) {
+            if (!link.has_device_runtime) status = add(link, kDeviceRuntime, sizeof kDeviceRuntime, kDeviceRuntimeMember);
+            link.has_device_runtime = true;
+        } else if (find_ptx(member.data, member.size, ptx, why) == CUDA_SUCCESS) {
+            status = add(link, member.data, member.size, member.name.c_str());
+        }
+        if (status != CUDA_SUCCESS) return status;
+    }
     return CUDA_SUCCESS;
 }
 
@@ -95,7 +115,7 @@ CUresult cuLinkAddData_v2(CUlinkState handle, CUjitInputType type, void *data, s
             link.options.write_logs("", "error   : LTO is not supported by the CPU device: compile to PTX\n");
             return CUDA_ERROR_NOT_SUPPORTED;
         }
-        return add(link, data, size, name);
+        return is_archive(data, size) ? add_archive(link, data, size) : add(link, data, size, name);
     });
 }
 

@@ -6,11 +6,11 @@
 #include "call.hpp"
 #include "copy.hpp"
 #include "ledger.hpp"
+#include "nodes.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <sys/syscall.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 
@@ -45,12 +45,6 @@ AdviceMap &map_of(const Allocation &allocation) {
         at = living && living->id == at->first ? std::next(at) : maps.erase(at);
     }
     return maps.emplace(allocation.id, std::make_pair(allocation.base, AdviceMap{})).first->second.second;
-}
-
-bool is_node(int node) {
-    struct stat facts;
-    const std::string path = "/sys/devices/system/node/node" + std::to_string(node);
-    return node == 0 || (node > 0 && stat(path.c_str(), &facts) == 0);
 }
 
 CUresult place_of(const CUmemLocation &location, Place &place) {

@@ -33,14 +33,10 @@ CUresult Pool::get(CUmemPool_attribute name, void *value) {
     case CU_MEMPOOL_ATTR_USED_MEM_CURRENT: *as_size = used_; return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
     case CU_MEMPOOL_ATTR_USED_MEM_HIGH: *as_size = used_high_; return CUDA_SUCCESS;
-    case CU_MEMPOOL_ATTR_ALLOCATION_TYPE:
-        *as_int = kind == MemoryKind::managed ? CU_MEM_ALLOCATION_TYPE_MANAGED : CU_MEM_ALLOCATION_TYPE_PINNED;
-        return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_ALLOCATION_TYPE: *as_int = place.type; return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_EXPORT_HANDLE_TYPES: *as_int = CU_MEM_HANDLE_TYPE_NONE; return CUDA_SUCCESS;
-    case CU_MEMPOOL_ATTR_LOCATION_ID: *as_int = device; return CUDA_SUCCESS;
-    case CU_MEMPOOL_ATTR_LOCATION_TYPE:
-        *as_int = kind == MemoryKind::pinned ? CU_MEM_LOCATION_TYPE_HOST : CU_MEM_LOCATION_TYPE_DEVICE;
-        return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_LOCATION_ID: *as_int = place.id; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_LOCATION_TYPE: *as_int = place.where; return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_MAX_POOL_SIZE: *as_size = max_size; return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_HW_DECOMPRESS_ENABLED: *as_int = 0; return CUDA_SUCCESS;
     default: return CUDA_ERROR_INVALID_VALUE;
@@ -65,18 +61,6 @@ CUresult Pool::set(CUmemPool_attribute name, const void *value) {
         return CUDA_SUCCESS;
     default: return CUDA_ERROR_INVALID_VALUE;
     }
-}
-
-std::shared_ptr<Pool> default_pool(int device) {
-    static auto &lock = *new std::mutex;
-    static auto &made = *new std::map<int, std::shared_ptr<Pool>>;
-    std::lock_guard<std::mutex> guard(lock);
-    std::shared_ptr<Pool> &pool = made[device];
-    if (!pool) {
-        pool = std::make_shared<Pool>(device, true, 0);
-        publish(pool);
-    }
-    return pool;
 }
 
 CUmemAccess_flags Pool::access(int of_device) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <tuple>
 
 #include "generated_exports.hpp"
 #include "handle.hpp"
@@ -11,18 +12,33 @@
 
 namespace cpu_device {
 
+// Whose memory a pool gives: a device's, the host's (any of it, or that of a NUMA node), or managed memory that prefers one of
+// these or none.
+struct PoolPlace {
+    CUmemAllocationType type = CU_MEM_ALLOCATION_TYPE_PINNED;
+    CUmemLocationType where = CU_MEM_LOCATION_TYPE_DEVICE;
+    int id = 0;
+
+    MemoryKind kind() const;
+    int device() const { return where == CU_MEM_LOCATION_TYPE_DEVICE ? id : 0; }
+    std::tuple<int, int, int> key() const { return {type, where, id}; }
+};
+
+CUresult pool_place(const CUmemLocation &location, CUmemAllocationType type, PoolPlace &place);
+
 class Pool : public Object {
   public:
     static constexpr HandleKind kKind = HandleKind::pool;
 
-    Pool(int device_, bool is_default_, uint64_t max_size_, MemoryKind kind_ = MemoryKind::device)
-        : device(device_), is_default(is_default_), max_size(max_size_), kind(kind_) {}
+    Pool(const PoolPlace &place_, bool is_default_, uint64_t max_size_)
+        : place(place_), device(place_.device()), is_default(is_default_), max_size(max_size_), kind(place_.kind()) {}
     bool took(uint64_t size); // false: more than its maximum
     void took_back(uint64_t size);
     CUresult get(CUmemPool_attribute name, void *value);
     CUresult set(CUmemPool_attribute name, const void *value);
     CUmemAccess_flags access(int of_device);
 
+    const PoolPlace place;
     const int device;
     const bool is_default;
     const uint64_t max_size; // 0: no maximum
@@ -36,6 +52,10 @@ class Pool : public Object {
     int reuse_[3] = {1, 1, 1}; // event dependencies, opportunistic, internal dependencies
 };
 
-std::shared_ptr<Pool> default_pool(int device);
+// Every place has a default pool, and a current one: the default unless another was set.
+std::shared_ptr<Pool> default_pool(const PoolPlace &place);
+std::shared_ptr<Pool> current_pool(const PoolPlace &place);
+bool set_current_pool(const PoolPlace &place, std::shared_ptr<Pool> pool); // false: the pool is of another place
+void no_longer_current(const std::shared_ptr<Pool> &pool);
 
 } // namespace cpu_device

@@ -6,27 +6,14 @@
 #include "ledger.hpp"
 #include "pool.hpp"
 
-#include <map>
-
 using namespace cpu_device;
 
 namespace {
 
-struct Current {
-    std::mutex lock;
-    std::map<int, std::shared_ptr<Pool>> pools;
-};
-
-Current &current() {
-    static auto &made = *new Current;
-    return made;
-}
-
-std::shared_ptr<Pool> current_pool(int device) {
-    Current &c = current();
-    std::lock_guard<std::mutex> guard(c.lock);
-    auto found = c.pools.find(device);
-    return found == c.pools.end() ? default_pool(device) : found->second;
+PoolPlace of_device(int device) {
+    PoolPlace place;
+    place.id = device;
+    return place;
 }
 
 // The context of the stream does not own the memory: it may outlive it, as the pool does.
@@ -76,18 +63,12 @@ bool from_pool(const Allocation &allocation) {
     return allocation.kind == MemoryKind::device || (ledger().find(allocation.base, entry) && entry.pool);
 }
 
-// What a new pool gives: memory of a device, page-locked memory of the host, or managed memory that belongs to either.
-bool kind_of(const CUmemPoolProps &props, MemoryKind &kind) {
-    const bool host =
-        props.location.type == CU_MEM_LOCATION_TYPE_HOST || props.location.type == CU_MEM_LOCATION_TYPE_HOST_NUMA;
-    const bool here = props.location.type == CU_MEM_LOCATION_TYPE_DEVICE && is_device(props.location.id);
-    const bool none = props.location.type == CU_MEM_LOCATION_TYPE_NONE;
-    if (props.allocType == CU_MEM_ALLOCATION_TYPE_MANAGED) {
-        kind = MemoryKind::managed;
-        return host || here || none;
-    }
-    kind = host ? MemoryKind::pinned : MemoryKind::device;
-    return props.allocType == CU_MEM_ALLOCATION_TYPE_PINNED && (host || here);
+template <class Body> CUresult at_place(CUmemLocation *location, CUmemAllocationType type, Body &&body) {
+    return call([&]() -> CUresult {
+        PoolPlace place;
+        const CUresult status = location ? pool_place(*location, type, place) : CUDA_ERROR_INVALID_VALUE;
+        return status == CUDA_SUCCESS ? body(place) : status;
+    });
 }
 
 } // namespace
@@ -95,37 +76,40 @@ bool kind_of(const CUmemPoolProps &props, MemoryKind &kind) {
 extern "C" {
 
 CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *out, CUdevice device) {
-    return on_device(device, [&] { return give(default_pool(device), out); });
+    return on_device(device, [&] { return give(default_pool(of_device(device)), out); });
 }
 
 CUresult cuDeviceGetMemPool(CUmemoryPool *out, CUdevice device) {
-    return on_device(device, [&] { return give(current_pool(device), out); });
+    return on_device(device, [&] { return give(current_pool(of_device(device)), out); });
 }
 
 CUresult cuDeviceSetMemPool(CUdevice device, CUmemoryPool handle) {
     return on_device(device, [&] {
-        std::shared_ptr<Pool> pool = lookup<Pool>(handle);
-        if (!pool || pool->device != device || pool->kind != MemoryKind::device) return CUDA_ERROR_INVALID_VALUE;
-        Current &c = current();
-        std::lock_guard<std::mutex> guard(c.lock);
-        c.pools[device] = std::move(pool);
-        return CUDA_SUCCESS;
+        return set_current_pool(of_device(device), lookup<Pool>(handle)) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     });
 }
 
 CUresult cuMemGetDefaultMemPool(CUmemoryPool *out, CUmemLocation *location, CUmemAllocationType type) {
-    if (!location || type != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
-    if (location->type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_NOT_SUPPORTED;
-    return cuDeviceGetDefaultMemPool(out, location->id);
+    return at_place(location, type, [&](const PoolPlace &place) { return give(default_pool(place), out); });
+}
+
+CUresult cuMemGetMemPool(CUmemoryPool *out, CUmemLocation *location, CUmemAllocationType type) {
+    return at_place(location, type, [&](const PoolPlace &place) { return give(current_pool(place), out); });
+}
+
+CUresult cuMemSetMemPool(CUmemLocation *location, CUmemAllocationType type, CUmemoryPool handle) {
+    return at_place(location, type, [&](const PoolPlace &place) {
+        return set_current_pool(place, lookup<Pool>(handle)) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    });
 }
 
 CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props) {
     return call([&] {
-        MemoryKind kind = MemoryKind::device;
-        if (!out || !props || !kind_of(*props, kind)) return CUDA_ERROR_INVALID_VALUE;
+        PoolPlace place;
+        if (!out || !props || pool_place(props->location, props->allocType, place) != CUDA_SUCCESS)
+            return CUDA_ERROR_INVALID_VALUE;
         if (props->handleTypes != CU_MEM_HANDLE_TYPE_NONE) return CUDA_ERROR_NOT_SUPPORTED;
-        const int device = props->location.type == CU_MEM_LOCATION_TYPE_DEVICE ? props->location.id : 0;
-        auto pool = std::make_shared<Pool>(device, false, props->maxSize, kind);
+        auto pool = std::make_shared<Pool>(place, false, props->maxSize);
         publish(pool);
         *out = as<CUmemoryPool>(*pool);
         return CUDA_SUCCESS;
@@ -138,10 +122,7 @@ CUresult cuMemPoolDestroy(CUmemoryPool handle) {
         const std::shared_ptr<Pool> pool = lookup<Pool>(handle);
         if (!pool || pool->is_default) return CUDA_ERROR_INVALID_VALUE;
         retire<Pool>(handle);
-        Current &c = current();
-        std::lock_guard<std::mutex> guard(c.lock);
-        auto found = c.pools.find(pool->device);
-        if (found != c.pools.end() && found->second == pool) c.pools.erase(found);
+        no_longer_current(pool);
         return CUDA_SUCCESS;
     });
 }
@@ -191,8 +172,9 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool handle, CUmem
 }
 
 CUresult cuMemAllocAsync(CUdeviceptr *out, size_t size, CUstream handle) {
-    return in_stream<Capturing::recorded>(
-        handle, [&](Stream &stream) { return allocate(out, size, current_pool(stream.context.device), stream); });
+    return in_stream<Capturing::recorded>(handle, [&](Stream &stream) {
+        return allocate(out, size, current_pool(of_device(stream.context.device)), stream);
+    });
 }
 
 CUresult cuMemAllocFromPoolAsync(CUdeviceptr *out, size_t size, CUmemoryPool pool, CUstream handle) {
