@@ -4,6 +4,8 @@
 # make test-all   the tests with every CPython from 3.11 on that is present
 # make dist       source distribution and wheel, checked and tried in an empty environment
 # make bench      calls of ours and of the peers, side by side; make bench-gpu: the same on a real driver
+# make fuzz       damaged PTX is loaded for SECONDS (60) in a build with ASan and UBSan
+# make sanitize   the CPU device with ASan, UBSan and TSan, and its driver's tests on it; make sanitize-short: what takes little time
 # All set up what they need on a fresh machine and reuse it.
 
 PYTHON ?= python3
@@ -16,7 +18,7 @@ C_FILES := $(filter-out %/generated_exports.cpp %/generated_exports.hpp,$(wildca
 	cpu_device/*.cpp cpu_device/src/*/*.[ch]pp benchmarks/*/*.c tests/cpu_device/*.cpp))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test test-all dist bench bench-gpu check build emit lint types clean
+.PHONY: run test test-all dist bench bench-gpu fuzz sanitize sanitize-short check build emit lint types clean
 
 run: build
 	$(BIN)/python -m generator emit --check
@@ -40,6 +42,16 @@ bench: build $(BENCH)/installed
 
 bench-gpu: build $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.bench --gpu --write benchmarks/RESULTS-GPU.md
+
+SECONDS ?= 60
+fuzz: $(STAMP)
+	$(BIN)/python tools/fuzz.py $(SECONDS)
+
+sanitize: build
+	$(BIN)/python tools/sanitize.py
+
+sanitize-short: build
+	$(BIN)/python tools/sanitize.py --short
 
 check: lint types
 
