@@ -40,7 +40,9 @@ TESTS = {
     ],
     "thread": ["streams", "memory", "capture", "graphs", "graph_exec", "graph_lifetimes"],
 }
-SHORT = {"address": ["modules", "graph_lifetimes"], "thread": ["streams"]}
+SHORT = {"address": ["modules"], "thread": ["streams"]}
+# they want SIGSEGV, which a sanitizer makes an exit status, or NVRTC
+WITHOUT = "not (device_memory_is_not_the_hosts or freed_managed_memory_is_gone or nvrtc)"
 
 
 def objects(kind: str, folders: list[str], extra: list[Path], short: bool = False) -> list[Path]:
@@ -111,7 +113,7 @@ def main() -> int:
         changes = environment(kind, library(kind, short))
         tests = [f"tests/cpu_device/test_driver_{name}.py" for name in (SHORT if short else TESTS)[kind]]
         print(f"{kind}: {' '.join(tests)}", flush=True)
-        command = [sys.executable, "-m", "pytest", "--tb=short", "-p", "no:cacheprovider", *tests]
+        command = [sys.executable, "-m", "pytest", "--tb=short", "-p", "no:cacheprovider", "-k", WITHOUT, *tests]
         worst = (
             worst
             or subprocess.run(

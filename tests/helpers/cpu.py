@@ -82,7 +82,10 @@ END:
 """
 
 PRELUDE = """
+import os
 import cubind
+import cubind.cpu
+LIBRARY = os.environ.get("CUBIND_DRIVER_LIBRARY") or cubind.cpu.libdir() + "/libcuda.so.1"
 from cubind import driver as d
 d.cuInit(0)
 context = d.cuDevicePrimaryCtxRetain(0)
