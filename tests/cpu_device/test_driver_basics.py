@@ -165,7 +165,6 @@ def test_every_function_is_there() -> None:
     """What is not implemented says so; nothing is missing."""
     on_cpu("""
     import ctypes, inspect
-    from cubind import cpu
     library = ctypes.CDLL(LIBRARY)
     missing = [f for f in d.__all__ if f.startswith("cu") and callable(getattr(d, f)) and not inspect.isclass(getattr(d, f)) and not cubind.has(f)]
     assert missing == []
@@ -179,7 +178,6 @@ def test_resolver() -> None:
     on_cpu("""
     import ctypes
     Q = d.CUdriverProcAddressQueryResult
-    from cubind import cpu
     library = ctypes.CDLL(LIBRARY)
     def ask(symbol, version, flags=0):
         out, status = ctypes.c_void_p(), ctypes.c_int(-1)

@@ -120,7 +120,6 @@ def test_updates_by_a_graph_of_the_same_shape() -> None:
 def test_updates_that_cannot_be() -> None:
     on_graphs("""
     p = d.cuMemAlloc(16)
-    from cubind import cpu
     library = ctypes.CDLL(LIBRARY)
     def update(e, g):
         info = (ctypes.c_uint64 * 3)()

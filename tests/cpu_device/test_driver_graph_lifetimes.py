@@ -185,7 +185,6 @@ def test_garbage(seed: int) -> None:
 
 GARBAGE = r"""
 import random, sys
-from cubind import cpu
 library = ctypes.CDLL(LIBRARY)
 random.seed(int(sys.argv[1]))
 room = (ctypes.c_uint64 * 4096)()
@@ -290,7 +289,6 @@ def test_many_threads() -> None:
 def test_older_versions_of_functions() -> None:
     """Programs that were built with CUDA 10 to 12 call these by their symbols."""
     on_graphs("""
-    from cubind import cpu
     library = ctypes.CDLL(LIBRARY)
     def call(function, *values):
         return getattr(library, function)(*(ctypes.c_uint64(v if isinstance(v, int) else ctypes.addressof(v)) for v in values))
