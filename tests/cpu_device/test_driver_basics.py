@@ -165,8 +165,7 @@ def test_every_function_is_there() -> None:
     """What is not implemented says so; nothing is missing."""
     on_cpu("""
     import ctypes, inspect
-    from cubind import cpu
-    library = ctypes.CDLL(cpu.libdir() + "/libcuda.so.1")
+    library = ctypes.CDLL(LIBRARY)
     missing = [f for f in d.__all__ if f.startswith("cu") and callable(getattr(d, f)) and not inspect.isclass(getattr(d, f)) and not cubind.has(f)]
     assert missing == []
     assert name(d.cuGraphicsUnregisterResource, None) == "CUDA_ERROR_NOT_SUPPORTED"
@@ -179,8 +178,7 @@ def test_resolver() -> None:
     on_cpu("""
     import ctypes
     Q = d.CUdriverProcAddressQueryResult
-    from cubind import cpu
-    library = ctypes.CDLL(cpu.libdir() + "/libcuda.so.1")
+    library = ctypes.CDLL(LIBRARY)
     def ask(symbol, version, flags=0):
         out, status = ctypes.c_void_p(), ctypes.c_int(-1)
         code = library.cuGetProcAddress_v2(symbol.encode(), ctypes.byref(out), version, ctypes.c_uint64(flags), ctypes.byref(status))

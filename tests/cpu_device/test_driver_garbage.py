@@ -10,8 +10,7 @@ from tests.helpers.cpu import on_cpu
 # good; everything else is random, or a handle that was good once, or one of another kind.
 FUZZ = """
 import ctypes, random, sys
-from cubind import cpu
-library = ctypes.CDLL(cpu.libdir() + "/libcuda.so.1")
+library = ctypes.CDLL(LIBRARY)
 random.seed(int(sys.argv[1]))
 room = (ctypes.c_uint64 * 4096)()
 dead_stream, dead_event, dead_module = d.cuStreamCreate(0), d.cuEventCreate(0), module()

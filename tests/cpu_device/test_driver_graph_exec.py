@@ -120,8 +120,7 @@ def test_updates_by_a_graph_of_the_same_shape() -> None:
 def test_updates_that_cannot_be() -> None:
     on_graphs("""
     p = d.cuMemAlloc(16)
-    from cubind import cpu
-    library = ctypes.CDLL(cpu.libdir() + "/libcuda.so.1")
+    library = ctypes.CDLL(LIBRARY)
     def update(e, g):
         info = (ctypes.c_uint64 * 3)()
         code = library.cuGraphExecUpdate_v2(*(ctypes.c_uint64(int(x)) for x in (e, g, ctypes.addressof(info))))

@@ -185,8 +185,7 @@ def test_garbage(seed: int) -> None:
 
 GARBAGE = r"""
 import random, sys
-from cubind import cpu
-library = ctypes.CDLL(cpu.libdir() + "/libcuda.so.1")
+library = ctypes.CDLL(LIBRARY)
 random.seed(int(sys.argv[1]))
 room = (ctypes.c_uint64 * 4096)()
 at = ctypes.addressof(room)
@@ -290,8 +289,7 @@ def test_many_threads() -> None:
 def test_older_versions_of_functions() -> None:
     """Programs that were built with CUDA 10 to 12 call these by their symbols."""
     on_graphs("""
-    from cubind import cpu
-    library = ctypes.CDLL(cpu.libdir() + "/libcuda.so.1")
+    library = ctypes.CDLL(LIBRARY)
     def call(function, *values):
         return getattr(library, function)(*(ctypes.c_uint64(v if isinstance(v, int) else ctypes.addressof(v)) for v in values))
     out, count, s = ctypes.c_uint64(), ctypes.c_size_t(4), int(d.cuStreamCreate(1))

@@ -86,8 +86,7 @@ def test_the_structure_can_be_asked_for() -> None:
 
 def test_edge_data_is_kept_and_not_lost_in_questions() -> None:
     on_graphs("""
-    from cubind import cpu
-    library = ctypes.CDLL(cpu.libdir() + "/libcuda.so.1")
+    library = ctypes.CDLL(LIBRARY)
     g, p = d.cuGraphCreate(0), d.cuMemAlloc(4)
     a, b = add_kernel(g, [], "step", p, 2, 0), add_kernel(g, [], "step", p, 2, 0)
     empty = d.cuGraphAddEmptyNode(g, [], None)

@@ -82,7 +82,7 @@ def test_no_layer_imports_one_above_it_in_tests() -> None:
     for path in sources("tests", ".py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tests."):
-                own = f"tests.{path.parent.name}"
+                own = f"tests.{path.relative_to(ROOT / 'tests').parts[0]}"
                 assert node.module.startswith(("tests.helpers", own)), f"{path.name} imports {node.module}"
 
 

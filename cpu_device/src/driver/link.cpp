@@ -55,10 +55,11 @@ CUresult add_archive(Link &link, const void *data, size_t size) {
         std::string ptx, why;
         CUresult status = CUDA_SUCCESS;
         if (member.name == kDeviceRuntimeMember) {
-            if (!link.has_device_runtime) status = add(link, kDeviceRuntime, sizeof kDeviceRuntime, kDeviceRuntimeMember);
+            if (!link.has_device_runtime)
+                status = add(link, kDeviceRuntime, sizeof kDeviceRuntime, kDeviceRuntimeMember);
             link.has_device_runtime = true;
         } else if (find_ptx(member.data, member.size, ptx, why) == CUDA_SUCCESS) {
-            status = add(link, member.data, member.size, member.name.c_str());
+            status = add(link, member.data, member.size, std::string(member.name).c_str());
         }
         if (status != CUDA_SUCCESS) return status;
     }

@@ -155,6 +155,7 @@ const Inst *fault(Warp &w, const Inst *inst, int lane, Status status, std::strin
     f.status = status;
     f.address = address;
     fill(w, inst, lane, f);
+    if (w.frame && (place || status == Status::misaligned_address)) f.nearest = place_of(w, inst, address);
     if (what.empty() && w.frame) {
         const std::string access = describe_access(w.frame->code->source->body[inst->index]);
         what = access + (status == Status::misaligned_address ? " at a misaligned address" : " outside any allocation");
@@ -162,9 +163,7 @@ const Inst *fault(Warp &w, const Inst *inst, int lane, Status status, std::strin
         if (there && !launch.memory->may_access(launch.device, *there)) {
             what = access + " of memory of device " + std::to_string(there->device) + ", which device " +
                    std::to_string(launch.device) + " has no access to";
-            f.nearest = place_of(w, inst, address);
-        } else if (place) {
-            f.nearest = place_of(w, inst, address);
+        } else if (status != Status::misaligned_address) {
             if (f.nearest.find("shared memory") != std::string::npos)
                 what = access + " outside shared memory";
             else if (f.nearest.find("local memory") != std::string::npos)

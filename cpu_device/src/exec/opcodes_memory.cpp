@@ -135,7 +135,9 @@ void load_store(Decoder &d, Form &f, bool load) {
     const Type t = f.types[0];
     const uint32_t bytes = type_bytes(t);
     const auto &value = d.operand(f, load ? 0 : 1);
+    if (!load && space == Space::constant) d.fail("constant memory is read only");
     const Place p = place(d, d.operand(f, load ? 1 : 0), space);
+    if (!load && (p.space == "kernel" || p.space == "param")) d.fail("parameters of a kernel are read only");
     take_hint(d, f, 2);
     std::vector<uint32_t> list;
     uint32_t width = 0;
@@ -259,6 +261,8 @@ void atom(Decoder &d, Form &f) {
     if (red && f.take("async")) return reduce_async(d, f);
     take_order(f);
     Space space = take_space(f);
+    if (space != Space::generic && space != Space::global && space != Space::shared)
+        d.fail(f.written->opcode + " works in global and shared memory alone");
     int op = f.take_one({"add", "exch", "cas", "min", "max", "inc", "dec", "and", "or", "xor"});
     static const char *const names[] = {"add", "exch", "cas", "min", "max", "inc", "dec", "and", "or", "xor"};
     if (op < 0 || f.types.size() != 1) d.fail(f.written->opcode + " needs an operation and a type");

@@ -5,6 +5,8 @@
 #include "lanes.hpp"
 
 #include <cstdio>
+#include <mutex>
+#include <unordered_set>
 
 namespace cpu_device {
 namespace {
@@ -71,8 +73,9 @@ void limit_width(std::string &spec, const std::string &digits) {
     spec += digits.size() > 3 ? "400" : digits;
 }
 
-// One conversion, from behind '%'; returns the place behind it.
-size_t convert(Warp &w, int lane, const std::string &format, size_t k, Arguments &arguments, std::string &out) {
+// One conversion, from behind '%'; returns the place behind it.  `wild`: the address of a text that is not readable.
+size_t convert(Warp &w, int lane, const std::string &format, size_t k, Arguments &arguments, std::string &out,
+               uint64_t &wild) {
     std::string spec = "%", digits;
     int longs = 0, shorts = 0;
     for (; k < format.size() && std::strchr("-+ #0", format[k]); ++k)
@@ -133,8 +136,8 @@ size_t convert(Warp &w, int lane, const std::string &format, size_t k, Arguments
         const uint64_t address = arguments.next<uint64_t>();
         if (!address)
             text = "(null)";
-        else
-            text_at(w, lane, address, text);
+        else if (!text_at(w, lane, address, text))
+            wild = address;
         if (spec == "%")
             out += text;
         else
@@ -150,6 +153,25 @@ size_t convert(Warp &w, int lane, const std::string &format, size_t k, Arguments
     return k;
 }
 
+// The allocations that kernels made: only these may a kernel free.  Their ids are never used twice, so those whose context ended
+// before them do no harm.
+struct Heap {
+    std::mutex lock;
+    std::unordered_set<uint64_t> ids;
+};
+
+Heap &heap() {
+    static auto &made = *new Heap;
+    return made;
+}
+
+bool release(Memory &memory, uint64_t address) {
+    Heap &h = heap();
+    std::lock_guard<std::mutex> guard(h.lock);
+    const Allocation *a = memory.find(address, 1);
+    return a && a->base == address && h.ids.erase(a->id) && memory.release(address);
+}
+
 } // namespace
 
 const Inst *system_vprintf(Warp &w, const Inst *i) {
@@ -161,12 +183,14 @@ const Inst *system_vprintf(Warp &w, const Inst *i) {
         if (!text_at(w, l, address, format))
             return fault(w, i, l, Status::illegal_address, "the format of printf is not readable", address, true);
         Arguments arguments(w, l, argument(w, site, 1, l));
+        uint64_t wild = 0;
         for (size_t k = 0; k < format.size();) {
             if (format[k] == '%')
-                k = convert(w, l, format, k + 1, arguments, out);
+                k = convert(w, l, format, k + 1, arguments, out, wild);
             else
                 out += format[k++];
         }
+        if (wild) return fault(w, i, l, Status::illegal_address, "a text for printf is not readable", wild, true);
         LaunchState &launch = *w.cta->launch;
         std::lock_guard<std::mutex> lock(launch.print_mutex);
         launch.printed += out;
@@ -182,8 +206,11 @@ const Inst *system_vprintf(Warp &w, const Inst *i) {
 const Inst *system_malloc(Warp &w, const Inst *i) {
     const CallSite &site = w.frame->code->calls[i->extra];
     LaunchState &launch = *w.cta->launch;
+    Heap &h = heap();
+    std::lock_guard<std::mutex> guard(h.lock);
     each_active(w.mask, [&](int l) {
         const Allocation *a = launch.memory->allocate(argument(w, site, 0, l), 16, MemoryKind::device, launch.device);
+        if (a) h.ids.insert(a->id);
         if (a && launch.checker) launch.checker->allocated(a->base, a->size);
         set_result(w, site, l, a ? a->base : 0);
     });
@@ -196,9 +223,9 @@ const Inst *system_free(Warp &w, const Inst *i) {
     for (u32 m = w.mask; m; m &= m - 1) {
         const int l = __builtin_ctz(m);
         const uint64_t address = argument(w, site, 0, l);
-        if (address && !launch.memory->release(address))
+        if (address && !release(*launch.memory, address))
             return fault(w, i, l, Status::illegal_address, "free of what malloc did not give, or a second time",
-                         address);
+                         address, true);
     }
     for (Region &r : w.worker->cache) r = Region();
     return i + 1;
