@@ -14,8 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = ROOT / "cpu_device"
+# a caller in C may pass any number as an enum, and gets a status
 FLAGS = {
-    "address": "-fsanitize=address,undefined -fno-sanitize=vptr",
+    "address": "-fsanitize=address,undefined -fno-sanitize=vptr,enum",
     "thread": "-fsanitize=thread",
 }
 RUNTIMES = {"address": ["libasan.so", "libubsan.so"], "thread": ["libtsan.so"]}
