@@ -85,7 +85,7 @@ class _Hooks:
 
     def retire(self, things: object) -> None:
         """Keeps things until the launches that there were are done."""
-        events = [event for event in self.events.values() if not _is_over(event)]
+        events = [event for event in tuple(self.events.values()) if not _is_over(event)]
         if events:
             self.old.append((events, things))
             self.events.clear()  # later launches have events of their own
@@ -102,7 +102,7 @@ class _Hooks:
 
     def __del__(self) -> None:
         busy = [*self.old]
-        events = [event for event in self.events.values() if not _is_over(event)] if self.current else []
+        events = [event for event in tuple(self.events.values()) if not _is_over(event)] if self.current else []
         if events:
             busy.append((events, list(self.current.values())))
         _orphans[:] = _still_used([*_orphans, *busy])

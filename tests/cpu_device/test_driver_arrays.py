@@ -149,6 +149,7 @@ def test_copies_in_one_dimension() -> None:
     p = d.cuMemAlloc(400)
     d.cuMemcpyAtoD(p, a, 0, 400)
     d.cuMemcpyDtoA(b, 0, p, 400)
+    d.cuCtxSynchronize()  # a copy on the device is not waited for, and the stream is one that does not wait either
     s = d.cuStreamCreate(1)
     d.cuMemcpyHtoAAsync(b, 396, data, 4, s)
     d.cuMemcpyAtoHAsync(back, b, 0, 400, s)

@@ -6,10 +6,14 @@ import pytest
 
 import cuda_unified as cu
 
-if cu.Device(0).is_cpu:
-    os.environ["CUBIND_DEVICE"] = "cpu"  # the choice is told once here, and not again in every process that tests start
-
 
 @pytest.fixture(scope="session")
 def device() -> cu.Device:
     return cu.Device(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def told_once(device: cu.Device) -> None:
+    """The choice of the device is told here, and not again in every process that tests start."""
+    if device.is_cpu:
+        os.environ["CUBIND_DEVICE"] = "cpu"
