@@ -206,8 +206,7 @@ def found(run, *arguments, **options):
     return fault.value
 
 
-def line(text):
-    return next(k for k, written in enumerate(DEFECTS.splitlines(), 1) if text in written)
+def line(text): return next(k for k, written in enumerate(DEFECTS.splitlines(), 1) if text in written)  # fmt: skip
 
 
 @pytest.mark.xfail(
