@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,7 @@ def test_interrupt(device: cu.Device, tmp_path: Path, how: str) -> None:
     process = subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True)
     try:
         assert process.stdout and "press Ctrl-C" in process.stdout.readline()
+        time.sleep(0.5)  # it has printed, and is about to wait
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=20)
     finally:
