@@ -102,7 +102,7 @@ def _device_address(pointer: int, stream: Stream) -> int | None:
 
 def _foreign(value: Any, stream: Stream) -> tuple[int, object] | str:
     """Memory of another library; its work on it comes before the launch."""
-    from .interop import as_array  # type: ignore[import-not-found, unused-ignore]
+    from .interop import as_array
 
     array = as_array(value, stream=stream)
     if array.nbytes and not array.is_device_accessible:

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from cubind import OutOfMemoryError
+
 from . import _native
-from .errors import OutOfMemoryError  # type: ignore[attr-defined]
 from .memory import Buffer, _size
 from .resources import MemoryResource
 

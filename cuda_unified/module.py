@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .device import Device
-    from .kernel import Kernel  # type: ignore[import-not-found, unused-ignore]
+    from .kernel import Kernel
     from .memory import Buffer
 
 _BY_DEVICE, _MANAGED = 1, 7  # flags of buffers: enum accessible in src/native.h

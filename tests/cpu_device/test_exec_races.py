@@ -206,12 +206,10 @@ def found(run, *arguments, **options):
     return fault.value
 
 
-def line(text): return next(k for k, written in enumerate(DEFECTS.splitlines(), 1) if text in written)  # fmt: skip
+def line(text):
+    return next(k for k, written in enumerate(DEFECTS.splitlines(), 1) if text in written)
 
 
-@pytest.mark.xfail(
-    reason="variables of different kernels share offsets, and the report may name another kernel's", strict=False
-)
 def test_a_missing_barrier(kernels):
     x, y = buffer(np.arange(128, dtype="i4")), room(128)
     kernels.run("no_barrier", 1, 128, x, y)  # nobody looks

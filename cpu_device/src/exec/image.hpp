@@ -13,7 +13,8 @@ struct Symbol {
     uint64_t address = 0; // global, const: device address; shared: offset; local, param: offset in the frame
     uint64_t size = 0;
     const ptx::Variable *variable = nullptr;
-    bool dynamic_shared = false; // behind the kernel's static shared memory
+    bool dynamic_shared = false;      // behind the kernel's static shared memory
+    std::vector<std::string> kernels; // static shared: those that have room for it; others have something else there
 
     bool unresolved() const { // declared .extern, and defined nowhere
         return (space == ptx::Space::global || space == ptx::Space::constant) && !address;

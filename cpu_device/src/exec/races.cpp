@@ -149,6 +149,9 @@ std::string Checker::name_of(Warp &w, uint64_t address) const {
     for (const auto &[key, symbol] : launch_.image->symbols) {
         const bool here = symbol.space == (shared ? ptx::Space::shared : ptx::Space::global) && !symbol.dynamic_shared;
         if (!here || own < symbol.address || own - symbol.address >= symbol.size) continue;
+        if (shared && std::find(symbol.kernels.begin(), symbol.kernels.end(), launch_.launch->kernel->name()) ==
+                          symbol.kernels.end())
+            continue;
         return "byte " + std::to_string(own - symbol.address) + " of variable " + symbol.variable->name;
     }
     if (shared) return "byte " + std::to_string(own) + " of the shared memory";

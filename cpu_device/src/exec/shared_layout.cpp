@@ -115,7 +115,10 @@ std::unordered_map<const ptx::Function *, uint64_t> SharedLayout::run() {
     for (const auto &code : image_.codes) {
         if (!code || !code->source->is_entry) continue;
         uint64_t &end = bytes[code->source];
-        for (Symbol *s : reached(*code->source)) users[s].push_back(&end);
+        for (Symbol *s : reached(*code->source)) {
+            users[s].push_back(&end);
+            s->kernels.push_back(code->source->name);
+        }
     }
     std::vector<Symbol *> order;
     for (const auto &[symbol, kernels] : users) order.push_back(symbol);
