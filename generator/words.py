@@ -14,7 +14,7 @@ FORMS = (
     "in", "out", "inout", "null", "out_pointer", "on_failure", "address", "address const",
     "array COUNT", "array COUNT keep PARAMETER", "inout_array COUNT", "out_array COUNT", "out_array COUNT used PARAMETER",
     "fill PARAMETER", "borrow PARAMETER", "borrow_bytes PARAMETER", "text COUNT", "bytes COUNT",
-    "fixed_text SIZE", "fixed_bytes SIZE", "sized_text FUNCTION", "sized_bytes FUNCTION", "sized_array FUNCTION",
+    "fixed_text SIZE", "fixed_bytes SIZE", "sized_text FUNCTION", "sized_text FUNCTION empty", "sized_bytes FUNCTION", "sized_array FUNCTION",
     "tagged PARAMETER", "tagged PARAMETER PARAMETER", "out_tagged PARAMETER", "out_tagged PARAMETER PARAMETER",
     "out_tagged_array PARAMETER PARAMETER", "out_tagged_array PARAMETER PARAMETER PARAMETER",
     "kernel_params PARAMETER FUNCTION", "kernel_params PARAMETER FUNCTION FUNCTION",
