@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 from cubind import CudaError, NotSupportedError, OutOfMemoryError, driver
 
+from ._light import suppress
 from .errors import LinkError, with_log
 from .jit import JitLogs, JitOptions, jit_options
 from .object_code import ObjectCode, detect
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from .device import Device
 
