@@ -147,6 +147,9 @@ def build(folder, objects):
     jobs.sort(key=lambda job: -job[0].stat().st_size * (2 if job[0].name.startswith("handlers_") else 1))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         compiled = dict(zip([job[1] for job in jobs], pool.map(lambda job: compile_one(*job), jobs), strict=True))
+    # of a function that several objects have (a template's) the first is linked: the quick one
+    small = {job[1] for job in jobs if "-Os" in job[2]}
+    compiled = dict(sorted(compiled.items(), key=lambda item: item[0] in small))
     libraries = []
     for name, own, extra in ((SONAME, "driver", []), (RUNTIME, "runtime", ["-ldl"])):
         parts = [obj for obj in compiled if (obj.parent.name == "runtime") == (own == "runtime")]
