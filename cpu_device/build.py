@@ -21,10 +21,17 @@ ABI = ROOT.parent / "bindings" / "cubind" / "_abi"
 SONAME = "libcuda.so.1"
 RUNTIME = "libcudart.so.13"
 
-COMMON = ["-std=c++17", "-fPIC", "-pthread", "-g0", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]
-API = ["-O2", "-DCUBIND_EXACT_NAMES", f"-I{ABI}"]
-# how the sources of a folder are compiled that implement an API; the others need no flags of their own
-FOLDERS = {"driver": API, "runtime": [*API, f"-I{SOURCES / 'driver'}"]}
+COMMON = ["-std=c++17", "-fPIC", "-pthread", "-g0", "-fvisibility=hidden", "-ffunction-sections", "-Wall", "-Wextra",
+          "-Werror"]  # fmt: skip
+API = ["-DCUBIND_EXACT_NAMES", f"-I{ABI}"]
+# how the sources of a folder are compiled that implement an API; the others need no flags of their own.  Most functions of
+# the driver are called seldom: small is better than quick, and -Os halves them
+FOLDERS = {"driver": ["-Os", *API], "runtime": ["-O2", *API, f"-I{SOURCES / 'driver'}"], "zstd": ["-Os"]}
+# the driver's sources that a loop of launches, copies and allocations runs through
+QUICK = {"allocations", "context", "copies", "copy", "events", "fills", "graph_run", "handle", "launch", "ledger", "pool",
+         "pools", "stream", "streams"}  # fmt: skip
+# forwards and tables, through which nothing is thrown
+BARE = {"generated_exports": ["-fno-exceptions", "-fno-asynchronous-unwind-tables"]}
 # arithmetic is as PTX defines it, not as C++ might improve it
 MACHINE = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fno-strict-aliasing"]
 # handlers of instructions are compiled for several levels of x86-64, and one is chosen at start
@@ -40,7 +47,7 @@ LEVELS = (
 )
 # the C++ library is linked in: programs that load the device may have an older one
 LINK = ["-shared", "-pthread", "-static-libstdc++", "-static-libgcc", "-Wl,-Bsymbolic", "-Wl,-z,nodelete",
-        "-Wl,-z,defs", "-Wl,--exclude-libs,ALL", "-Wl,-s"]  # fmt: skip
+        "-Wl,-z,defs", "-Wl,--exclude-libs,ALL", "-Wl,--gc-sections", "-Wl,-s"]  # fmt: skip
 
 
 # the header that costs most in each of them
@@ -64,8 +71,10 @@ def compiler():
 def variants(source):
     """(suffix of the object, flags) for each way a source is compiled."""
     folder = source.parent.name
+    if folder == "driver" and source.stem in QUICK:
+        return [("", ["-O2", *API])]
     if folder != "exec":
-        return [("", FOLDERS.get(folder, ["-O2"]))]
+        return [("", [*FOLDERS.get(folder, ["-O2"]), *BARE.get(source.stem, [])])]
     if not source.name.startswith("handlers_"):
         return [("", ["-O2", *MACHINE])]
     levels = {"base": []} if "-DCPU_DEVICE_BASE_ONLY" in added() else LEVELS
@@ -128,20 +137,19 @@ def link(library, objects, exports, extra=()):
 def build(folder, objects):
     """Makes both libraries in `folder`, with objects below `objects`; returns their paths."""
     preludes = {name: precompile(objects, name, header) for name, header in PRELUDES.items()}
-    jobs = [
-        (
-            source,
-            objects / source.parent.name / f"{source.stem}{suffix}.o",
-            flags + use,
-            also,
-        )
-        for source in sorted(SOURCES.rglob("*.cpp"))
-        for use, also in [preludes.get(source.parent.name, ([], []))]
-        for suffix, flags in variants(source)
-    ]
+    jobs = []
+    for source in sorted(SOURCES.rglob("*.cpp")):
+        for suffix, flags in variants(source):
+            # what was precompiled serves the flags that it was precompiled with
+            place = source.parent.name
+            use, also = preludes[place] if place in preludes and flags == FOLDERS[place] else ([], [])
+            jobs.append((source, objects / source.parent.name / f"{source.stem}{suffix}.o", flags + use, also))
     jobs.sort(key=lambda job: -job[0].stat().st_size * (2 if job[0].name.startswith("handlers_") else 1))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         compiled = dict(zip([job[1] for job in jobs], pool.map(lambda job: compile_one(*job), jobs), strict=True))
+    # of a function that several objects have (a template's) the first is linked: the quick one
+    small = {job[1] for job in jobs if "-Os" in job[2]}
+    compiled = dict(sorted(compiled.items(), key=lambda item: item[0] in small))
     libraries = []
     for name, own, extra in ((SONAME, "driver", []), (RUNTIME, "runtime", ["-ldl"])):
         parts = [obj for obj in compiled if (obj.parent.name == "runtime") == (own == "runtime")]

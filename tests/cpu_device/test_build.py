@@ -11,6 +11,8 @@ import pytest
 
 from tests.cpu_device.exec_access import DEVICE
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
 def build(tmp_path, monkeypatch):
@@ -45,3 +47,9 @@ def test_an_object_follows_what_it_was_made_of(build, changed) -> None:
     assert compile_again() and not compile_again()
     change(folder / changed, (folder / changed).read_text() + "// more\n")
     assert compile_again()
+
+
+def test_the_library_stays_small() -> None:
+    """Stripped, as it is installed: 4 MB at most."""
+    library = ROOT / "bindings" / "cubind" / "_cpu" / "libcuda.so.1"
+    assert library.stat().st_size <= 4_000_000

@@ -36,7 +36,7 @@ DEFECTS = {
     "barrier_not_reached": ("go(1, 64, put(64))", "LAUNCH_FAILED", 0, 0, ["a barrier that not all threads reach"]),
     "warp_barrier_not_reached": ("go(1, 32, put(64))", TIMEOUT, 0, None, ["CPU_DEVICE_STEPS"]),
     "assertion": ("go(1, 12, indices())", "ASSERT", 0, 7, ["assertion `x[threadIdx.x] < 7` failed", "unit.cu:"]),
-    "trapped": ("go(1, 12, indices())", "ILLEGAL_INSTRUCTION", 0, 7, ["trap"]),
+    "trapped": ("go(1, 12, indices())", "LAUNCH_FAILED", 0, 7, ["trap"]),
     "index_overflow": ("go(2, 1, put(64), 1 << 30)", ADDRESS, 1, 0, ["write of 4 bytes outside any allocation"]),
     "freed_twice": ("go(1, 1)", ADDRESS, 0, 0, ["free of what malloc did not give, or a second time"]),
     "used_after_device_free": ("go(1, 1, put(64))", ADDRESS, 0, 0, ["read of 4 bytes of freed memory", "12 bytes into the freed allocation of 40 bytes"]),

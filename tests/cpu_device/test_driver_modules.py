@@ -315,3 +315,30 @@ def test_use_after_free_is_named() -> None:
     print(cpu.last_report())
     """)
     assert "freed" in printed, printed
+
+
+def test_attributes_of_a_librarys_kernel_are_a_devices() -> None:
+    on_cpu(
+        """
+        F = d.CUfunction_attribute
+        library = d.cuLibraryLoadData(KERNELS.encode() + b"\\0", None, None, None, None, None, None)
+        k = d.cuLibraryGetKernel(library, "small")
+        SHARED, CARVEOUT = F.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, F.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT
+        before = d.cuKernelGetAttribute(SHARED, k, 1)
+        d.cuKernelSetAttribute(SHARED, 60000, k, 0)
+        d.cuKernelSetAttribute(CARVEOUT, 30, k, 1)
+        assert [d.cuKernelGetAttribute(SHARED, k, i) for i in (0, 1)] == [60000, before]
+        assert [d.cuKernelGetAttribute(CARVEOUT, k, i) for i in (0, 1)] == [-1, 30]
+        f = d.cuKernelGetFunction(k)
+        assert d.cuFuncGetAttribute(SHARED, f) == 60000
+        # a launch on each device has that device's limits
+        def launch_on(device):
+            c = d.cuDevicePrimaryCtxRetain(device)
+            d.cuCtxSetCurrent(c)
+            return name(d.cuLaunchKernel, k, 1, 1, 1, 32, 1, 1, 55000, None, ())
+        assert [launch_on(i) for i in (0, 1)] == ["CUDA_SUCCESS", "CUDA_ERROR_INVALID_VALUE"]
+        for bad in (2, -1, 99):
+            assert name(d.cuKernelSetAttribute, SHARED, 1, k, bad) == "CUDA_ERROR_INVALID_DEVICE"
+        """,
+        CPU_DEVICE_COUNT="2",
+    )

@@ -246,3 +246,37 @@ def test_many_threads() -> None:
 
 def test_a_process_may_end_in_the_middle() -> None:
     on_cpu(SLOW + "s = d.cuStreamCreate(1)\nlaunch('step', d.cuMemAlloc(4), 1, 100 * slow, stream=s)\n", timeout=20)
+
+
+def test_attributes_are_given_back() -> None:
+    on_cpu("""
+    A, V = d.CUstreamAttrID, d.CUstreamAttrValue
+    a, b = d.cuStreamCreate(1), d.cuStreamCreate(1)
+    window = {"base_ptr": 4096, "num_bytes": 1000, "hitRatio": 0.5, "hitProp": 2, "missProp": 1}
+    WINDOW, POLICY, PRIORITY, MAP, DOMAIN = 1, 3, 8, 9, 10
+    def set(stream, which, **value): d.cuStreamSetAttribute(stream, which, V(**value))
+    def get(stream, which): return d.cuStreamGetAttribute(stream, which)
+    for stream in (a, None):
+        assert get(stream, WINDOW).accessPolicyWindow.num_bytes == 0
+        assert get(stream, POLICY).syncPolicy == 1 and get(stream, PRIORITY).priority == 0
+        set(stream, WINDOW, accessPolicyWindow=window)
+        set(stream, POLICY, syncPolicy=4)
+        set(stream, DOMAIN, memSyncDomain=1)
+        got = get(stream, WINDOW).accessPolicyWindow
+        assert (got.base_ptr, got.num_bytes, got.hitRatio, int(got.hitProp), int(got.missProp)) == (4096, 1000, 0.5, 2, 1)
+        assert get(stream, POLICY).syncPolicy == 4 and get(stream, DOMAIN).memSyncDomain == 1
+    set(a, PRIORITY, priority=-3)
+    assert d.cuStreamGetPriority(a) == get(a, PRIORITY).priority == -3
+    set(a, PRIORITY, priority=-100)
+    assert d.cuStreamGetPriority(a) == d.cuCtxGetStreamPriorityRange()[1]
+    assert get(b, POLICY).syncPolicy == 1
+    d.cuStreamCopyAttributes(b, a)
+    assert get(b, POLICY).syncPolicy == 4 and get(b, WINDOW).accessPolicyWindow.num_bytes == 1000
+    set(b, WINDOW, accessPolicyWindow={"num_bytes": 0})
+    assert get(a, WINDOW).accessPolicyWindow.num_bytes == 1000 and get(b, WINDOW).accessPolicyWindow.num_bytes == 0
+    for which, value in ((WINDOW, {"accessPolicyWindow": {**window, "hitRatio": 1.5}}), (WINDOW, {"accessPolicyWindow": {**window, "hitRatio": float("nan")}}),
+                         (WINDOW, {"accessPolicyWindow": {**window, "missProp": 2}}), (POLICY, {"syncPolicy": 0}), (POLICY, {"syncPolicy": 5}),
+                         (DOMAIN, {"memSyncDomain": 7}), (MAP, {"memSyncDomainMap": {"remote": 200}}), (2, {"cooperative": 1}), (4, {}), (99, {})):
+        assert name(lambda: set(a, which, **value)) == "CUDA_ERROR_INVALID_VALUE", (which, value)
+    assert name(get, a, 2) == name(get, a, 77) == "CUDA_ERROR_INVALID_VALUE"
+    """)

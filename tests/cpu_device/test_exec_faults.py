@@ -6,7 +6,7 @@ import pytest
 
 from tests.cpu_device.exec_access import HEAD, Fault, LoadError, machine
 
-ILLEGAL, MISALIGNED, ASSERT, TIMEOUT, INSTRUCTION, STACK = 700, 716, 710, 702, 715, 714
+ILLEGAL, MISALIGNED, ASSERT, TIMEOUT, INSTRUCTION, STACK, FAILED = 700, 716, 710, 702, 715, 714, 719
 
 
 def entry(body, params=".param .u64 a, .param .u64 b", outside=""):
@@ -114,7 +114,7 @@ def test_endless_loop():
 
 def test_trap_and_endless_recursion():
     f = fault(entry("setp.eq.u32 %p, %i, 7; @%p trap;"), 0, 0)
-    assert f.code == INSTRUCTION and f.thread == (7, 0, 0)
+    assert f.code == FAILED and f.thread == (7, 0, 0)
     f = fault(entry("call f;", outside=".func f;\n.func f { .local .b8 x[64]; call f; ret; }"), 0, 0)
     assert f.code == STACK
 

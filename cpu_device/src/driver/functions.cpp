@@ -119,13 +119,15 @@ CUresult cuKernelGetLibrary(CUlibrary *out, CUkernel handle) {
 
 CUresult cuKernelGetAttribute(int *out, CUfunction_attribute name, CUkernel handle, CUdevice device) {
     return on_kernel(handle, [&](LibraryKernel &k, Library &) {
-        return is_device(device) ? get_attribute(*k.kernel, *k.settings, name, out) : CUDA_ERROR_INVALID_DEVICE;
+        return is_device(device) ? get_attribute(*k.kernel, *k.settings[static_cast<size_t>(device)], name, out)
+                                 : CUDA_ERROR_INVALID_DEVICE;
     });
 }
 
 CUresult cuKernelSetAttribute(CUfunction_attribute name, int value, CUkernel handle, CUdevice device) {
     return on_kernel(handle, [&](LibraryKernel &k, Library &) {
-        return is_device(device) ? set_attribute(*k.kernel, *k.settings, name, value) : CUDA_ERROR_INVALID_DEVICE;
+        return is_device(device) ? set_attribute(*k.kernel, *k.settings[static_cast<size_t>(device)], name, value)
+                                 : CUDA_ERROR_INVALID_DEVICE;
     });
 }
 

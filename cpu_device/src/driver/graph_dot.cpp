@@ -20,6 +20,7 @@ const char *name_of(CUgraphNodeType type) {
     case CU_GRAPH_NODE_TYPE_GRAPH: return "GRAPH";
     case CU_GRAPH_NODE_TYPE_WAIT_EVENT: return "EVENT_WAIT";
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD: return "EVENT_RECORD";
+    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP: return "BATCH_MEM_OP";
     case CU_GRAPH_NODE_TYPE_MEM_ALLOC: return "MEM_ALLOC";
     case CU_GRAPH_NODE_TYPE_MEM_FREE: return "MEM_FREE";
     case CU_GRAPH_NODE_TYPE_CONDITIONAL: return "CONDITIONAL";
@@ -89,6 +90,7 @@ class Dot {
         if (const auto *w = std::get_if<FillNodeWork>(&node.work)) text += fill(w->fill);
         if (const auto *w = std::get_if<HostWork>(&node.work)) text += host(*w);
         if (const auto *w = std::get_if<EventWork>(&node.work)) text += event(*w);
+        if (const auto *w = std::get_if<MemoryOpsWork>(&node.work)) text += memory_ops(*w);
         if (const auto *w = std::get_if<AllocationWork>(&node.work))
             text += allocation(*w->memory, CU_GRAPH_DEBUG_DOT_FLAGS_MEM_ALLOC_NODE_PARAMS);
         if (const auto *w = std::get_if<FreeWork>(&node.work))
@@ -128,6 +130,11 @@ class Dot {
 
     std::string event(const EventWork &w) const {
         return asked(CU_GRAPH_DEBUG_DOT_FLAGS_EVENT_NODE_PARAMS) ? "event " + hex(w.event->handle) + "\\l" : "";
+    }
+
+    std::string memory_ops(const MemoryOpsWork &w) const {
+        if (!asked(CU_GRAPH_DEBUG_DOT_FLAGS_BATCH_MEM_OP_NODE_PARAMS)) return "";
+        return std::to_string(w.ops->size()) + " operations\\l";
     }
 
     std::string allocation(const GraphAllocation &memory, unsigned flag) const {

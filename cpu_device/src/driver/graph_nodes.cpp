@@ -115,6 +115,7 @@ CUresult read_any(Graph &graph, CUgraphNodeParams &p, NodeWork &work, Bodies &bo
     case CU_GRAPH_NODE_TYPE_MEMSET: return read_work(p.memset, work);
     case CU_GRAPH_NODE_TYPE_HOST: return read_work(p.host.fn, p.host.userData, p.host.syncMode, work);
     case CU_GRAPH_NODE_TYPE_GRAPH: return read_child(graph, p.graph.graph, p.graph.ownership, work, bodies);
+    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP: return read_work(p.memOp, work);
     case CU_GRAPH_NODE_TYPE_EMPTY: return CUDA_SUCCESS;
     case CU_GRAPH_NODE_TYPE_WAIT_EVENT: return read_work(p.eventWait.event, false, work);
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD: return read_work(p.eventRecord.event, true, work);
@@ -123,7 +124,6 @@ CUresult read_any(Graph &graph, CUgraphNodeParams &p, NodeWork &work, Bodies &bo
     case CU_GRAPH_NODE_TYPE_CONDITIONAL: return read_conditional(graph, p.conditional, work, bodies);
     case CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL:
     case CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT:
-    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
     case CU_GRAPH_NODE_TYPE_MEMCPY_BATCH:
     case CU_GRAPH_NODE_TYPE_EXTERNAL_ENGINE:
     case CU_GRAPH_NODE_TYPE_FABRIC_CPY_BATCH: return CUDA_ERROR_NOT_SUPPORTED;
@@ -241,6 +241,17 @@ CUresult cuGraphAddEventRecordNode(CUgraphNode *out, CUgraph graph, const CUgrap
 CUresult cuGraphAddEventWaitNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t n,
                                  CUevent event) {
     return add_event({out, graph, dependencies, nullptr, n}, event, false);
+}
+
+CUresult cuGraphAddBatchMemOpNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t n,
+                                  const CUDA_BATCH_MEM_OP_NODE_PARAMS *params) {
+    return add_node({out, graph, dependencies, nullptr, n}, CU_GRAPH_NODE_TYPE_BATCH_MEM_OP,
+                    [&](Graph &, NodeWork &work, Bodies &) {
+                        CUDA_BATCH_MEM_OP_NODE_PARAMS_v2 p{};
+                        if (!params) return CUDA_ERROR_INVALID_VALUE;
+                        std::memcpy(&p, params, sizeof p);
+                        return read_work(p, work);
+                    });
 }
 
 CUresult cuGraphAddMemAllocNode(CUgraphNode *out, CUgraph graph, const CUgraphNode *dependencies, size_t n,

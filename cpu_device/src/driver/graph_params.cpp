@@ -79,6 +79,7 @@ void fill_params(Node &node, CUgraphNodeParams &p) {
         else
             p.eventWait.event = as<CUevent>(*w->event);
     }
+    if (const auto *w = std::get_if<MemoryOpsWork>(&node.work)) p.memOp = params_of(*w);
     if (const auto *w = std::get_if<AllocationWork>(&node.work)) p.alloc = params_of(*w);
     if (const auto *w = std::get_if<FreeWork>(&node.work)) p.free.dptr = w->memory->base;
     if (const auto *w = std::get_if<ChildWork>(&node.work)) {
@@ -220,6 +221,23 @@ CUresult cuGraphEventWaitNodeGetEvent(CUgraphNode handle, CUevent *out) {
 
 CUresult cuGraphEventWaitNodeSetEvent(CUgraphNode handle, CUevent event) {
     return set_event(handle, event, false);
+}
+
+CUresult cuGraphBatchMemOpNodeGetParams(CUgraphNode handle, CUDA_BATCH_MEM_OP_NODE_PARAMS *out) {
+    return get<MemoryOpsWork>(handle, out, [&](const MemoryOpsWork &work) {
+        const CUDA_BATCH_MEM_OP_NODE_PARAMS_v2 params = params_of(work);
+        std::memcpy(static_cast<void *>(out), &params, sizeof *out);
+        return CUDA_SUCCESS;
+    });
+}
+
+CUresult cuGraphBatchMemOpNodeSetParams(CUgraphNode handle, const CUDA_BATCH_MEM_OP_NODE_PARAMS *params) {
+    return set<MemoryOpsWork>(handle, [&](const MemoryOpsWork &, NodeWork &work) {
+        CUDA_BATCH_MEM_OP_NODE_PARAMS_v2 p{};
+        if (!params) return CUDA_ERROR_INVALID_VALUE;
+        std::memcpy(&p, params, sizeof p);
+        return read_work(p, work);
+    });
 }
 
 CUresult cuGraphMemAllocNodeGetParams(CUgraphNode handle, CUDA_MEM_ALLOC_NODE_PARAMS *out) {

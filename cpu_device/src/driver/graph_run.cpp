@@ -41,6 +41,7 @@ class Runner {
         else
             run_.waits[step_->event].wait();
     }
+    void operator()(const MemoryOpsWork &work) { run_ops(work.ops, *work.context, run_.made); }
     void operator()(const AllocationWork &) {} // at the launch
     void operator()(const FreeWork &work) { ledger().release(work.memory->base); }
     void operator()(const ChildWork &) { perform(step_->bodies[0]); }

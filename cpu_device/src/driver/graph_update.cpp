@@ -266,6 +266,16 @@ CUresult cuGraphExecEventWaitNodeSetEvent(CUgraphExec exec, CUgraphNode node, CU
                [&](const Node &, NodeWork &work) { return read_work(event, false, work); });
 }
 
+CUresult cuGraphExecBatchMemOpNodeSetParams(CUgraphExec exec, CUgraphNode node,
+                                            const CUDA_BATCH_MEM_OP_NODE_PARAMS *params) {
+    return set(exec, node, CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, [&](const Node &, NodeWork &work) {
+        CUDA_BATCH_MEM_OP_NODE_PARAMS_v2 p{};
+        if (!params) return CUDA_ERROR_INVALID_VALUE;
+        std::memcpy(&p, params, sizeof p);
+        return read_work(p, work);
+    });
+}
+
 CUresult cuGraphExecNodeSetParams(CUgraphExec exec, CUgraphNode node, CUgraphNodeParams *params) {
     if (!params) return CUDA_ERROR_INVALID_VALUE;
     if (params->type == CU_GRAPH_NODE_TYPE_GRAPH) return set_child(exec, node, params->graph.graph);

@@ -45,6 +45,7 @@ CUgraphNodeType type_of(const NodeWork &work) {
         CUgraphNodeType operator()(const EventWork &w) {
             return w.record ? CU_GRAPH_NODE_TYPE_EVENT_RECORD : CU_GRAPH_NODE_TYPE_WAIT_EVENT;
         }
+        CUgraphNodeType operator()(const MemoryOpsWork &) { return CU_GRAPH_NODE_TYPE_BATCH_MEM_OP; }
         CUgraphNodeType operator()(const AllocationWork &) { return CU_GRAPH_NODE_TYPE_MEM_ALLOC; }
         CUgraphNodeType operator()(const FreeWork &) { return CU_GRAPH_NODE_TYPE_MEM_FREE; }
         CUgraphNodeType operator()(const ChildWork &) { return CU_GRAPH_NODE_TYPE_GRAPH; }
@@ -126,6 +127,14 @@ CUresult read_work(CUevent handle, bool record, NodeWork &work) {
     return CUDA_SUCCESS;
 }
 
+CUresult read_work(const CUDA_BATCH_MEM_OP_NODE_PARAMS_v2 &p, NodeWork &work) {
+    MemoryOpsWork node;
+    CUresult status = find_context(p.ctx, node.context);
+    if (status == CUDA_SUCCESS) status = read_ops(p.paramArray, p.count, p.flags, true, node.ops);
+    if (status == CUDA_SUCCESS) work = std::move(node);
+    return status;
+}
+
 CUresult read_work(CUDA_MEM_ALLOC_NODE_PARAMS_v2 &p, NodeWork &work) {
     AllocationWork node;
     if (!p.bytesize || !valid_pool(p.poolProps) || (p.accessDescCount && !p.accessDescs))
@@ -160,6 +169,7 @@ CUresult read_settable(const CUgraphNodeParams &p, const NodeWork &before, NodeW
     case CU_GRAPH_NODE_TYPE_MEMCPY: return read_work(p.memcpy.copyParams, p.memcpy.copyCtx, work);
     case CU_GRAPH_NODE_TYPE_MEMSET: return read_work(p.memset, work);
     case CU_GRAPH_NODE_TYPE_HOST: return read_work(p.host.fn, p.host.userData, p.host.syncMode, work);
+    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP: return read_work(p.memOp, work);
     case CU_GRAPH_NODE_TYPE_WAIT_EVENT: return read_work(p.eventWait.event, false, work);
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD: return read_work(p.eventRecord.event, true, work);
     default: return CUDA_ERROR_NOT_SUPPORTED;
@@ -196,6 +206,16 @@ CUDA_MEMSET_NODE_PARAMS_v2 params_of(const FillNodeWork &work) {
     p.width = f.width;
     p.height = f.height;
     p.ctx = as<CUcontext>(*work.context);
+    return p;
+}
+
+// The array is the node's own, for as long as it is what the node does.
+CUDA_BATCH_MEM_OP_NODE_PARAMS_v2 params_of(const MemoryOpsWork &work) {
+    CUDA_BATCH_MEM_OP_NODE_PARAMS_v2 p{};
+    p.ctx = as<CUcontext>(*work.context);
+    p.count = static_cast<unsigned>(work.ops->size());
+    p.paramArray = const_cast<CUstreamBatchMemOpParams *>(work.ops->data());
+    p.flags = work.flags;
     return p;
 }
 

@@ -8,6 +8,7 @@
 #include "fill.hpp"
 #include "graph_memory.hpp"
 #include "kernel_work.hpp"
+#include "memory_ops.hpp"
 
 namespace cpu_device {
 
@@ -32,6 +33,11 @@ struct HostWork {
 struct EventWork {
     std::shared_ptr<Event> event;
     bool record = false;
+};
+struct MemoryOpsWork {
+    MemoryOps ops;
+    std::shared_ptr<Context> context;
+    unsigned flags = 0;
 };
 struct AllocationWork {
     std::shared_ptr<GraphAllocation> memory;
@@ -69,7 +75,7 @@ struct KernelNodeWork {
 };
 
 using NodeWork = std::variant<EmptyWork, std::shared_ptr<const KernelNodeWork>, CopyNodeWork, FillNodeWork, HostWork,
-                              EventWork, AllocationWork, FreeWork, ChildWork, ConditionalWork>;
+                              EventWork, MemoryOpsWork, AllocationWork, FreeWork, ChildWork, ConditionalWork>;
 
 CUgraphNodeType type_of(const NodeWork &work);
 inline const KernelWork *kernel_of(const NodeWork &work) {
@@ -86,6 +92,7 @@ CUresult read_work(const CUDA_MEMCPY3D &params, CUcontext context, NodeWork &wor
 CUresult read_work(const CUDA_MEMSET_NODE_PARAMS_v2 &params, NodeWork &work);
 CUresult read_work(CUhostFn function, void *data, unsigned sync_mode, NodeWork &work);
 CUresult read_work(CUevent event, bool record, NodeWork &work);
+CUresult read_work(const CUDA_BATCH_MEM_OP_NODE_PARAMS_v2 &params, NodeWork &work);
 CUresult read_work(CUDA_MEM_ALLOC_NODE_PARAMS_v2 &params, NodeWork &work); // writes the address
 CUresult read_free(CUdeviceptr address, NodeWork &work);
 // Those that may be set later, by the type in `params`; NOT_SUPPORTED for others.  `before`: what the node did.
@@ -93,6 +100,7 @@ CUresult read_settable(const CUgraphNodeParams &params, const NodeWork &before, 
 
 CUDA_KERNEL_NODE_PARAMS_v3 params_of(const KernelNodeWork &work);
 CUDA_MEMSET_NODE_PARAMS_v2 params_of(const FillNodeWork &work);
+CUDA_BATCH_MEM_OP_NODE_PARAMS_v2 params_of(const MemoryOpsWork &work);
 CUDA_MEM_ALLOC_NODE_PARAMS_v2 params_of(const AllocationWork &work);
 
 } // namespace cpu_device

@@ -20,8 +20,12 @@ struct Wrapper {
     uint64_t data, file;
 };
 
-CUresult answer(bool found, const std::string &why) {
-    return found ? CUDA_SUCCESS : why.empty() ? CUDA_ERROR_INVALID_IMAGE : CUDA_ERROR_NO_BINARY_FOR_GPU;
+// What ptx_of_elf or ptx_of_fat_binary finds.
+template <class Find> CUresult answer(Find &&find, const ImageBytes &bytes, std::string &ptx, std::string &line) {
+    Unusable why;
+    if (find(bytes, ptx, why)) return CUDA_SUCCESS;
+    line = std::move(why.line);
+    return why.status;
 }
 
 } // namespace
@@ -48,13 +52,15 @@ CUresult find_ptx(const void *image, size_t size, std::string &ptx, std::string 
     uint32_t magic = 0;
     if (!image) return CUDA_ERROR_INVALID_VALUE;
     if (bytes.read(0, magic)) {
-        if (magic == kElf) return answer(ptx_of_elf(bytes, ptx, why), why);
-        if (magic == kFatBinary) return answer(ptx_of_fat_binary(bytes, ptx, why), why);
-        if (magic == kLtoIr) return answer(false, why = "the image is LTO IR: link it to PTX first");
+        if (magic == kElf) return answer(ptx_of_elf, bytes, ptx, why);
+        if (magic == kFatBinary) return answer(ptx_of_fat_binary, bytes, ptx, why);
+        if (magic == kLtoIr) {
+            why = "the image is LTO IR: link it to PTX first";
+            return CUDA_ERROR_NO_BINARY_FOR_GPU;
+        }
         Wrapper wrapper;
         if (magic == kWrapper && bytes.read(0, wrapper))
-            return answer(ptx_of_fat_binary(ImageBytes(reinterpret_cast<const void *>(wrapper.data), 0), ptx, why),
-                          why);
+            return answer(ptx_of_fat_binary, ImageBytes(reinterpret_cast<const void *>(wrapper.data), 0), ptx, why);
     }
     if (!bytes.read_text(ptx)) return CUDA_ERROR_INVALID_IMAGE;
     return ptx.find(".version") == std::string::npos ? CUDA_ERROR_INVALID_IMAGE : CUDA_SUCCESS;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "copy.hpp"
+#include "generated_exports.hpp"
 
 namespace cpu_device {
 
@@ -32,8 +33,13 @@ class ImageBytes {
     uint64_t size_;
 };
 
-bool ptx_of_elf(const ImageBytes &image, std::string &ptx, std::string &why);
-bool ptx_of_fat_binary(const ImageBytes &image, std::string &ptx, std::string &why);
+// What is answered where an image has no PTX that can be had, and the line about it.
+struct Unusable {
+    CUresult status = CUDA_ERROR_INVALID_IMAGE;
+    std::string line;
+};
+bool ptx_of_elf(const ImageBytes &image, std::string &ptx, Unusable &why);
+bool ptx_of_fat_binary(const ImageBytes &image, std::string &ptx, Unusable &why);
 
 // One block of LZ4 data.  https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
 bool expand_lz4(const std::string &in, uint64_t size, std::string &out);

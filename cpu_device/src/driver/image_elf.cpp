@@ -24,7 +24,7 @@ bool has_name(const ImageBytes &image, const Elf64_Shdr &names, const Elf64_Shdr
 
 } // namespace
 
-bool ptx_of_elf(const ImageBytes &image, std::string &ptx, std::string &why) {
+bool ptx_of_elf(const ImageBytes &image, std::string &ptx, Unusable &why) {
     Elf64_Ehdr header;
     Elf64_Shdr names, section;
     if (!image.read(0, header) || header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_shentsize != sizeof section ||
@@ -37,7 +37,7 @@ bool ptx_of_elf(const ImageBytes &image, std::string &ptx, std::string &why) {
         std::replace(ptx.begin(), ptx.end(), '\0', '\n');
         return true;
     }
-    why = kAdvice;
+    why = {CUDA_ERROR_NO_BINARY_FOR_GPU, kAdvice};
     return false;
 }
 

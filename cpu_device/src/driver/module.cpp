@@ -75,7 +75,7 @@ std::shared_ptr<Function> Library::function_in(const std::shared_ptr<Context> &c
         status = CUDA_ERROR_NOT_FOUND;
         return nullptr;
     }
-    return module->function(own, kernel.settings);
+    return module->function(own, kernel.settings[static_cast<size_t>(context->device)]);
 }
 
 std::shared_ptr<Program> load_image(const void *image, size_t size, int device, const JitOptions &options,

@@ -1,6 +1,7 @@
 // Modules and libraries: loaded programs, and handles for their kernels.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -59,11 +60,13 @@ class Module : public Object, public std::enable_shared_from_this<Module> {
 class LibraryKernel : public Object {
   public:
     static constexpr HandleKind kKind = HandleKind::kernel;
-    LibraryKernel(std::shared_ptr<Library> library_, const Kernel *kernel_) : library(library_), kernel(kernel_) {}
+    LibraryKernel(std::shared_ptr<Library> library_, const Kernel *kernel_) : library(library_), kernel(kernel_) {
+        for (auto &one : settings) one = std::make_shared<KernelSettings>();
+    }
 
     const std::weak_ptr<Library> library;
-    const Kernel *const kernel; // of the library's first program
-    const std::shared_ptr<KernelSettings> settings = std::make_shared<KernelSettings>(); // in every context
+    const Kernel *const kernel;                                         // of the library's first program
+    std::array<std::shared_ptr<KernelSettings>, kMostDevices> settings; // by device, for all its contexts
 };
 
 class Library : public Object, public std::enable_shared_from_this<Library> {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,6 +17,12 @@ namespace cpu_device {
 
 class Context;
 struct StreamCapture;
+
+constexpr int kGreatestPriority = -5; // 0 is the least
+
+inline int clamped_priority(int priority) {
+    return priority > 0 ? 0 : priority < kGreatestPriority ? kGreatestPriority : priority;
+}
 
 class Stream : public Object, public std::enable_shared_from_this<Stream> {
   public:
@@ -37,11 +44,16 @@ class Stream : public Object, public std::enable_shared_from_this<Stream> {
     const std::shared_ptr<Context> owner; // lets go of its streams when it ends
     Context &context;
     const unsigned flags;
-    const int priority;
+    std::atomic<int> priority;
     const uint64_t id;
     // What is being captured here; the lock of captures is held.
     std::shared_ptr<StreamCapture> capture;
     std::atomic<bool> capturing{false};
+
+    // What was set with cuStreamSetAttribute (stream_attributes.cpp).
+    using Attributes = std::map<int, CUstreamAttrValue>;
+    Attributes attributes() const;
+    void set_attributes(Attributes attributes);
 
   private:
     struct Operation {
@@ -58,6 +70,7 @@ class Stream : public Object, public std::enable_shared_from_this<Stream> {
     std::condition_variable changed_;
     std::deque<Operation> queue_;
     std::vector<Moment> after_; // for the next operation
+    Attributes attributes_;
     uint64_t submitted_ = 0;
     bool busy_ = false, closed_ = false, has_worker_ = false;
     std::shared_ptr<Timeline> timeline_ = std::make_shared<Timeline>();

@@ -3,19 +3,14 @@
 #include "capture.hpp"
 #include "event.hpp"
 
-#include <cstring>
-
 using namespace cpu_device;
 
 namespace {
 
-constexpr int kGreatestPriority = -5;
-
 CUresult create(CUstream *out, unsigned flags, int priority) {
     return in_context([&](Context &context) {
         if (!out || (flags & ~static_cast<unsigned>(CU_STREAM_NON_BLOCKING))) return CUDA_ERROR_INVALID_VALUE;
-        const int clamped = priority > 0 ? 0 : priority < kGreatestPriority ? kGreatestPriority : priority;
-        const std::shared_ptr<Stream> stream = context.make_stream(flags, clamped);
+        const std::shared_ptr<Stream> stream = context.make_stream(flags, clamped_priority(priority));
         publish(stream);
         *out = as<CUstream>(*stream);
         return CUDA_SUCCESS;
@@ -92,7 +87,7 @@ CUresult cuStreamGetFlags(CUstream handle, unsigned *flags) {
 }
 
 CUresult cuStreamGetPriority(CUstream handle, int *priority) {
-    return ask(handle, priority, [](Stream &stream) { return stream.priority; });
+    return ask(handle, priority, [](Stream &stream) { return stream.priority.load(); });
 }
 
 CUresult cuStreamGetId(CUstream handle, unsigned long long *id) {
@@ -141,41 +136,6 @@ CUresult cuStreamAttachMemAsync(CUstream handle, CUdeviceptr address, size_t, un
         const Allocation *found = memory().find(address, 1);
         const bool one = flags == CU_MEM_ATTACH_GLOBAL || flags == CU_MEM_ATTACH_HOST || flags == CU_MEM_ATTACH_SINGLE;
         return found && found->kind == MemoryKind::managed && one ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-    });
-}
-
-CUresult cuStreamCopyAttributes(CUstream to, CUstream from) {
-    return in_stream<Capturing::ignored>(
-        to, [&](Stream &) { return in_stream<Capturing::ignored>(from, [](Stream &) { return CUDA_SUCCESS; }); });
-}
-
-CUresult cuStreamGetAttribute(CUstream handle, CUstreamAttrID name, CUstreamAttrValue *value) {
-    return in_stream<Capturing::ignored>(handle, [&](Stream &stream) {
-        if (!value) return CUDA_ERROR_INVALID_VALUE;
-        std::memset(static_cast<void *>(value), 0, sizeof *value);
-        switch (static_cast<int>(name)) {
-        case CU_LAUNCH_ATTRIBUTE_PRIORITY: value->priority = stream.priority; return CUDA_SUCCESS;
-        case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY: value->syncPolicy = CU_SYNC_POLICY_AUTO; return CUDA_SUCCESS;
-        case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
-        case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
-        case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP: return CUDA_SUCCESS;
-        default: return CUDA_ERROR_INVALID_VALUE;
-        }
-    });
-}
-
-// Hints for a GPU's caches: taken, and without effect.
-CUresult cuStreamSetAttribute(CUstream handle, CUstreamAttrID name, const CUstreamAttrValue *value) {
-    return in_stream<Capturing::ignored>(handle, [&](Stream &) {
-        if (!value) return CUDA_ERROR_INVALID_VALUE;
-        switch (static_cast<int>(name)) {
-        case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
-        case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
-        case CU_LAUNCH_ATTRIBUTE_PRIORITY:
-        case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
-        case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP: return CUDA_SUCCESS;
-        default: return CUDA_ERROR_INVALID_VALUE;
-        }
     });
 }
 }

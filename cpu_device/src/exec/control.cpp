@@ -244,9 +244,9 @@ const Inst *nanosleep(Warp &w, const Inst *i) {
     return stop_pc();
 }
 
+// GPUs of today say LAUNCH_FAILED to both (before Volta: ILLEGAL_INSTRUCTION): https://github.com/deepseek-ai/DeepEP/issues/274
 const Inst *trap(Warp &w, const Inst *i) {
-    return fault(w, i, first_lane(w.mask), i->sub ? Status::launch_failed : Status::illegal_instruction,
-                 i->sub ? "brkpt" : "trap");
+    return fault(w, i, first_lane(w.mask), Status::launch_failed, i->sub ? "brkpt" : "trap");
 }
 
 const Inst *no_end(Warp &w, const Inst *i) {
