@@ -5,6 +5,7 @@
 # make dist       source distribution and wheel, checked and tried in an empty environment
 # make clients    cuda-core, numba-cuda and Triton from the package index, run on the CPU device
 # make bench      calls of ours and of the peers, side by side; make bench-gpu: the same on a real driver
+# make gpu        the same kernels on an NVIDIA GPU and on the CPU device, compared; tests that run on the GPU
 # make fuzz       damaged PTX is loaded for SECONDS (60) in a build with ASan and UBSan
 # make sanitize   the CPU device with ASan, UBSan and TSan, and its driver's tests on it; make sanitize-short: what takes little time
 # All set up what they need on a fresh machine and reuse it.
@@ -20,7 +21,7 @@ C_FILES := $(filter-out %/generated_exports.cpp %/generated_exports.hpp,$(wildca
 	cpu_device/*.cpp cpu_device/src/*/*.[ch]pp benchmarks/*/*.c tests/cpu_device/*.cpp))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test test-all dist bench bench-gpu clients fuzz sanitize sanitize-short check build emit lint types clean
+.PHONY: run test test-all dist bench bench-gpu clients gpu fuzz sanitize sanitize-short check build emit lint types clean
 
 run: build
 	$(BIN)/python -m generator emit --check
@@ -48,6 +49,9 @@ bench-gpu: build $(BENCH)/installed
 
 clients: build $(CLIENTS)/installed
 	LD_LIBRARY_PATH=$$($(BIN)/python -m cubind cpu-libdir) $(CLIENTS)/bin/python -m pytest -p no:cacheprovider clients
+
+gpu: build
+	$(BIN)/python tools/gpu.py --write cpu_device/GPU.md
 
 SECONDS ?= 60
 fuzz: $(STAMP)

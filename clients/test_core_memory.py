@@ -13,6 +13,7 @@ from cuda.core import (
     ManagedMemoryResource,
     PinnedMemoryResource,
     VirtualMemoryResource,
+    VirtualMemoryResourceOptions,
 )
 from cuda.core.utils import StridedMemoryView, args_viewable_as_strided_memory, copy_batch
 from processes import run
@@ -115,10 +116,11 @@ def test_the_graph_pool_reports(device, stream):
     assert attributes.reserved_mem_high >= attributes.reserved_mem_current
 
 
-def test_virtual_memory_is_allocated_and_grown(device, stream):
-    if not device.properties.virtual_memory_management_supported:
-        pytest.skip("the device says that it has no virtual memory management")
-    resource = VirtualMemoryResource(device)
+@pytest.mark.parametrize("handle", [None, "posix_fd"])
+def test_virtual_memory_is_allocated_and_grown(device, stream, handle):
+    if handle and not device.properties.handle_type_posix_file_descriptor_supported:
+        pytest.skip("the device says that it has no exported handles")
+    resource = VirtualMemoryResource(device, VirtualMemoryResourceOptions(handle_type=handle))
     buffer = resource.allocate(1 << 16)
     buffer.fill(5, stream=stream)
     assert (host_copy(buffer, stream, np.uint8) == 5).all()

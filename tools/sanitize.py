@@ -1,7 +1,8 @@
 """The CPU device built with sanitizers, and its driver's tests on it: `python tools/sanitize.py [--short] [address] [thread]`.
 
 address: ASan and UBSan, every object.  thread: TSan, every object but the handlers of instructions: what the threads of a kernel
-race for is the kernel's matter.  --short: the driver, the memory and the parser alone are built so, and a few tests run.
+race for is the kernel's matter.  --short: the machine (and under TSan the parser) is the ordinary build's, and a few tests run;
+`make test` does that.  A finding fails the test that it came up in.
 """
 
 import json
@@ -25,74 +26,77 @@ OPTIONS = {
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     "TSAN_OPTIONS": "report_signal_unsafe=0:halt_on_error=1:exitcode=66:ignore_noninstrumented_modules=1",
 }
-# what runs without NVRTC, in processes of its own
+# parts of the names of the tests that run on the library, in processes of their own: test_driver_* and test_runtime_*
 TESTS = {
-    "address": [
-        "basics",
-        "memory",
-        "streams",
-        "modules",
-        "managed",
-        "capture",
-        "capture_graphs",
-        "graphs",
-        "graph_exec",
-        "graph_lifetimes",
+    "address": ["driver", "runtime"],
+    "thread": [
+        "driver_parallel",
+        "driver_streams",
+        "driver_memory",
+        "driver_capture",
+        "driver_graph",
+        "driver_interrupt",
+        "driver_managed",
+        "driver_peers",
+        "driver_copy_batch",
+        "runtime_streams",
+        "runtime_graphs",
     ],
-    "thread": ["streams", "memory", "capture", "graphs", "graph_exec", "graph_lifetimes"],
 }
-SHORT = {"address": ["modules"], "thread": ["streams"]}
-# they want SIGSEGV, which a sanitizer makes an exit status, or NVRTC
-WITHOUT = "not (device_memory_is_not_the_hosts or freed_managed_memory_is_gone or nvrtc)"
+SHORT = {"address": ["driver_modules", "driver_vmm", "driver_link"], "thread": ["driver_parallel"]}
+# they need SIGSEGV, which a sanitizer makes an exit status, NVRTC, or the ordinary library
+WITHOUT = "not (device_memory_is_not_the_hosts or freed_managed_memory_is_gone or nvrtc or symbols or programs or kernels_of_cpp)"
 
 
 def objects(kind: str, folders: list[str], extra: list[Path], short: bool = False) -> list[Path]:
     """The objects of these folders of the device's sources, and of further sources, with a sanitizer in them."""
     build = runpy.run_path(str(DEVICE / "build.py"))
     place = ROOT / "build" / "sanitize" / kind
-    jobs = [
-        (source, place / source.parent.name / f"{source.stem}{suffix}.o", flags)
-        for folder in folders
-        for source in sorted((DEVICE / "src" / folder).glob("*.cpp"))
-        for suffix, flags in variants(build, source)
-    ]
-    jobs += [(source, place / f"{source.stem}.o", ["-O1", f"-I{DEVICE / 'src'}"]) for source in extra]
-    jobs.sort(key=lambda job: -job[0].stat().st_size)
     os.environ["CXXFLAGS"] = f"{FLAGS[kind]} -O1 -g1 -DCPU_DEVICE_BASE_ONLY"
     try:
+        preludes = {f: build["precompile"](place, f, header) for f, header in build["PRELUDES"].items() if f in folders}
+        jobs = [
+            (source, place / folder / f"{source.stem}{suffix}.o", flags + use, also)
+            for folder in folders
+            for use, also in [preludes.get(folder, ([], []))]
+            for source in sorted((DEVICE / "src" / folder).glob("*.cpp"))
+            for suffix, flags in build["variants"](source)
+        ]
+        jobs += [(source, place / f"{source.stem}.o", [f"-I{DEVICE / 'src'}"], []) for source in extra]
+        jobs.sort(key=lambda job: -job[0].stat().st_size)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda job: build["compile_one"](*job), jobs))
     finally:
         del os.environ["CXXFLAGS"]
     if short:  # the ordinary ones, that the ordinary build made
         plain = build["default_objects"]()
-        return [job[1] for job in jobs] + sorted((plain / "exec").glob("*.o"))
+        return [job[1] for job in jobs] + [o for f in short_of(kind) for o in sorted((plain / f).glob("*.o"))]
     return [job[1] for job in jobs]
 
 
-def variants(build: dict, source: Path) -> list:
-    """A handler is compiled once: -DCPU_DEVICE_BASE_ONLY."""
-    found = build["variants"](source)
-    return found[:1]
+def short_of(kind: str) -> list[str]:
+    """The folders that a short run leaves as they are."""
+    return ["exec"] if kind == "address" else ["exec", "ptx"]
+
+
+def link(kind: str, found: list[Path], folder: str, name: str, *libraries: str) -> Path:
+    """One library with a sanitizer."""
+    target = ROOT / "build" / "sanitize" / kind / "lib" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    exports = DEVICE / "src" / folder / "exports.map"
+    command = ["g++", *FLAGS[kind].split(), "-shared", "-pthread", "-Wl,-Bsymbolic", "-Wl,-z,nodelete"]
+    command += [f"-Wl,-soname,{name}", f"-Wl,--version-script={exports}", *map(str, found), *libraries]
+    subprocess.run([*command, "-o", str(target)], check=True)
+    return target
 
 
 def library(kind: str, short: bool) -> Path:
-    """libcuda.so.1 with a sanitizer."""
-    folders = ["driver", "memory", "ptx"] + ([] if short else ["exec"])
-    found = objects(kind, folders, [], short)
-    target = ROOT / "build" / "sanitize" / kind / "lib" / "libcuda.so.1"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    exports = DEVICE / "src" / "driver" / "exports.map"
-    command = [
-        "g++",
-        *FLAGS[kind].split(),
-        "-shared",
-        "-pthread",
-        "-Wl,-Bsymbolic",
-        "-Wl,-z,nodelete",
-        "-Wl,-soname,libcuda.so.1",
-    ]
-    subprocess.run([*command, f"-Wl,--version-script={exports}", *map(str, found), "-o", str(target)], check=True)
+    """libcuda.so.1 with a sanitizer, and beside it libcudart.so.13 unless a short run will do."""
+    folders = ["driver", "memory", "ptx", "exec"]
+    folders = [folder for folder in folders if not short or folder not in short_of(kind)]
+    target = link(kind, objects(kind, folders, [], short), "driver", "libcuda.so.1")
+    if not short:
+        link(kind, objects(kind, ["runtime"], []), "runtime", "libcudart.so.13", "-ldl")
     return target
 
 
@@ -103,7 +107,8 @@ def environment(kind: str, device: Path) -> dict[str, str]:
         subprocess.run(["g++", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
         for name in names
     ]
-    return {"CUBIND_DRIVER_LIBRARY": str(device), "LD_PRELOAD": " ".join(runtimes), **OPTIONS}
+    beside = {"CUBIND_RUNTIME_LIBRARY": str(device.with_name("libcudart.so.13"))}
+    return {"CUBIND_DRIVER_LIBRARY": str(device), "LD_PRELOAD": " ".join(runtimes), **beside, **OPTIONS}
 
 
 def main() -> int:
@@ -112,7 +117,9 @@ def main() -> int:
     worst = 0
     for kind in [word for word in sys.argv[1:] if word in FLAGS] or list(FLAGS):
         changes = environment(kind, library(kind, short))
-        tests = [f"tests/cpu_device/test_driver_{name}.py" for name in (SHORT if short else TESTS)[kind]]
+        wanted = (SHORT if short else TESTS)[kind]
+        paths = [path for name in wanted for path in sorted((ROOT / "tests" / "cpu_device").glob(f"test_{name}*.py"))]
+        tests = [str(path.relative_to(ROOT)) for path in paths]
         print(f"{kind}: {' '.join(tests)}", flush=True)
         command = [sys.executable, "-m", "pytest", "--tb=short", "-p", "no:cacheprovider", "-k", WITHOUT, *tests]
         worst = (

@@ -49,7 +49,7 @@ def test_batches_of_copies() -> None:
 def test_the_first_version_says_which_copy_failed() -> None:
     on_cpu("""
     import ctypes
-    library = ctypes.CDLL(cubind.cpu.libdir() + "/libcuda.so.1")
+    library = ctypes.CDLL(LIBRARY)
     s, a = d.cuStreamCreate(1), d.cuMemAlloc(64)
     numbers = lambda *v: (ctypes.c_uint64 * len(v))(*v)
     failed, attributes = ctypes.c_size_t(5), d.CUmemcpyAttributes(srcAccessOrder=1)

@@ -8,8 +8,7 @@ from tests.helpers.cpu import on_cpu
 
 HELPERS = """
 import ctypes
-from cubind import cpu
-library = ctypes.CDLL(cpu.libdir() + "/libcuda.so.1")
+library = ctypes.CDLL(LIBRARY)
 T = {"u8": 0, "u16": 1, "f16": 6, "f32": 7, "u4": 13, "u4wide": 14}
 U32, U64, I32 = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int
 room = ctypes.create_string_buffer(256)

@@ -118,11 +118,13 @@ loaded = module()
 
 
 def on_cpu(script: str, *arguments: str, status: int = 0, timeout: float = 60, **changes: str) -> str:
-    """Runs a script on the CPU device, with a context, the kernels and a few helpers; what it printed.
-
-    tools/sanitize.py puts another build of the device in its place, by $ON_CPU_CHANGES.
-    """
+    """Runs a script on the CPU device, with a context, the kernels and a few helpers; what it printed."""
     text = f"KERNELS = {KERNELS!r}\n{PRELUDE}\n{textwrap.dedent(script)}"
+    return on_device(text, *arguments, status=status, timeout=timeout, **changes)
+
+
+def on_device(text: str, *arguments: str, status: int, timeout: float, **changes: str) -> str:
+    """Runs a program on the CPU device; tools/sanitize.py puts another build of it in its place, by $ON_CPU_CHANGES."""
     device = json.loads(os.environ.get("ON_CPU_CHANGES", "") or '{"CUBIND_DEVICE": "cpu"}')
     timeout *= 1 if "CUBIND_DEVICE" in device else 6
     return run(text, *arguments, status=status, timeout=timeout, **{**device, **changes})

@@ -6,8 +6,8 @@ import sysconfig
 import textwrap
 from pathlib import Path
 
-from .cpu import KERNELS
-from .fakes import PACKAGE, run
+from .cpu import KERNELS, on_device
+from .fakes import PACKAGE
 
 LIBRARY = PACKAGE / "_cpu" / "libcudart.so.13"
 VENDORS = Path(sysconfig.get_path("purelib")) / "nvidia" / "cu13" / "lib" / LIBRARY.name
@@ -57,4 +57,4 @@ loaded = None
 def on_runtime(script: str, *arguments: str, status: int = 0, timeout: float = 60, **changes: str) -> str:
     """Runs a script on the CPU device with the kernels of helpers/cpu.py and a few helpers; what it printed."""
     text = f"KERNELS = {KERNELS!r}\n{PRELUDE}\n{textwrap.dedent(script)}"
-    return run(text, *arguments, status=status, timeout=timeout, **{"CUBIND_DEVICE": "cpu", **changes})
+    return on_device(text, *arguments, status=status, timeout=timeout, **changes)

@@ -133,6 +133,11 @@ def load() -> list[Unit]:
     return UNITS
 
 
+def chosen(architecture: int, only: list[str]) -> list[Unit]:
+    """The units that compile for an architecture and have one of these cases; no names: any."""
+    return [u for u in load() if u.since <= architecture and (not only or {c.name for c in u.cases} & set(only))]
+
+
 def compiled(source: str, architecture: int) -> bytes:
     """Its PTX."""
     from cubind import nvrtc
@@ -149,28 +154,31 @@ def compiled(source: str, architecture: int) -> bytes:
         nvrtc.nvrtcDestroyProgram(program)
 
 
-def run_unit(unit: Unit, architecture: int, results: dict[str, str], only: list[str]) -> None:
+def run_unit(
+    unit: Unit,
+    ptx: bytes,
+    only: list[str],
+    make: Callable[[Any], Device] = Device,
+    ended: Callable[[str, str], None] = print,
+) -> None:
+    """Runs cases of a unit, each with a device that `make` makes of the module; `ended` is told how: "ran", or what failed."""
     from cubind import driver
 
     cases = [case for case in unit.cases if not only or case.name in only]
-    if not cases:
-        return
-    try:
-        module = driver.cuModuleLoadData(compiled(unit.source, architecture) + b"\0")
-    except Exception:
-        results.update({case.name: traceback.format_exc() for case in cases})
-        return
+    module = None
     for case in cases:
-        device = Device(module)
         try:
+            module = module or driver.cuModuleLoadData(ptx + b"\0")
+            device = make(module)
             case.run(device)
             device.end()
             assert case.name in device.launched, "its kernel was not launched"
-            results[case.name] = "ran"
+            ended(case.name, "ran")
         except Exception:
-            results[case.name] = traceback.format_exc()
+            ended(case.name, traceback.format_exc())
             driver.cuDevicePrimaryCtxReset(0)  # an error of a launch stays with the context
-            module = driver.cuModuleLoadData(compiled(unit.source, architecture) + b"\0")
+            driver.cuCtxSetCurrent(driver.cuDevicePrimaryCtxRetain(0))
+            module = None
 
 
 def main(architecture: int, only: list[str]) -> None:
@@ -181,11 +189,13 @@ def main(architecture: int, only: list[str]) -> None:
     assert cubind.cpu.in_use()
     driver.cuCtxSetCurrent(driver.cuDevicePrimaryCtxRetain(0))
     results: dict[str, str] = {}
-    for unit in load():
-        if unit.since <= architecture:
-            start = time.process_time()
-            run_unit(unit, architecture, results, only)
-            print(unit.cases[0].name, round(time.process_time() - start, 2), file=sys.stderr)
+    for unit in chosen(architecture, only):
+        start = time.process_time()
+        try:
+            run_unit(unit, compiled(unit.source, architecture), only, ended=results.__setitem__)
+        except RuntimeError as error:  # it does not compile
+            results.update({case.name: str(error) for case in unit.cases})
+        print(unit.cases[0].name, round(time.process_time() - start, 2), file=sys.stderr)
     print("\n" + json.dumps(results))
 
 
