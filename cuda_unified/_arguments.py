@@ -54,7 +54,7 @@ def _is_memory(thing: Any) -> bool:
 
 
 def value_of(value: Any, stream: Stream) -> bytes | tuple[int, object] | str:
-    """The bytes of an argument, or (its address, what keeps that memory), or why it cannot be one."""
+    """The bytes of an argument, or (its address, what keeps that memory), or why it cannot be one, maybe ""."""
     numpy = sys.modules.get("numpy")
     if numpy and isinstance(value, (numpy.generic, numpy.ndarray)):
         return _numpy_value(value, stream)
@@ -63,7 +63,7 @@ def value_of(value: Any, stream: Stream) -> bytes | tuple[int, object] | str:
     kind = type(value).__name__
     if isinstance(value, _native.Stream | _native.Event):
         return f"a {kind} is no argument of a kernel; its handle is"
-    return f"expected a number, memory, a struct or bytes, given {kind}"
+    return ""
 
 
 def _numpy_value(value: Any, stream: Stream) -> bytes | tuple[int, object] | str:

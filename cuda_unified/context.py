@@ -30,11 +30,6 @@ class Context(_native.Context):
         """The `driver.CUcontext`."""
         return driver.CUcontext(self.address)
 
-    def sync(self) -> None:
-        """Waits until all work in this context is done."""
-        with self:
-            driver.cuCtxSynchronize()
-
     def __eq__(self, other: object) -> bool:
         return self.address == other.address if isinstance(other, Context) else NotImplemented
 

@@ -126,6 +126,7 @@ PyObject *buffer_import(PyObject *o, int plain) {
     if (!a) return PyBuffer_Release(view), PyMem_Free(view), NULL;
     a->kept = view;
     a->keeps = KEEPS_VIEW;
+    array_may_cycle(a, view->obj);
     if (!take_view(a, view, plain)) return (PyObject *)a;
     Py_DECREF((PyObject *)a);
     return NULL;

@@ -9,6 +9,7 @@ import ctypes
 import platform
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from .fakes import PACKAGE
@@ -77,11 +78,11 @@ common:
 """
 
 
-def build(folder: Path) -> Path:
-    """Makes the driver in `folder`."""
+def build(folder: Path, without: Iterable[str] = ()) -> Path:
+    """Makes the driver in `folder`; without: functions that it does not have, as an older one."""
     listed = subprocess.run(["nm", "-D", "--defined-only", DEVICE], capture_output=True, text=True, check=True).stdout
     # without the resolver, cubind looks functions up by their names, and finds the stubs
-    names = sorted(set(re.findall(r" [TW] (\w+)", listed)) - {"cuGetProcAddress", "cuGetProcAddress_v2"})
+    names = sorted(set(re.findall(r" [TW] (\w+)", listed)) - {"cuGetProcAddress", "cuGetProcAddress_v2", *without})
     quoted = ", ".join(f'"{name}"' for name in names)
     source, stubs, library = folder / "faults.c", folder / "stubs.s", folder / "libcuda.so.1"
     source.write_text(f'#define NAMES {quoted}\n#define DEVICE "{DEVICE}"\n{_CODE}')
