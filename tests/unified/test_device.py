@@ -170,6 +170,7 @@ def test_complaint_60_asking_for_a_device_makes_no_context() -> None:
 
 
 def test_no_driver_at_all() -> None:
+    """Complaints 31 and 60."""
     script = """
         import cuda_unified as cu
         assert not cu.Device.is_available()
