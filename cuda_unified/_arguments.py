@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from cubind import CudaError, driver
+from cubind import InvalidValueError, NotSupportedError, driver
 
 from . import _native
 from .errors import DeviceMismatchError
@@ -96,7 +96,7 @@ def _device_address(pointer: int, stream: Stream) -> int | None:
     with stream.context:
         try:
             return int(driver.cuPointerGetAttribute(attribute, pointer))
-        except CudaError:
+        except InvalidValueError:  # an address that it does not know
             return None
 
 
@@ -123,7 +123,7 @@ def check_reach(memory: Any, pointer: int, stream: Stream) -> tuple[type[Excepti
         try:
             if int(driver.cuPointerGetAttribute(attribute, pointer)):
                 return None
-        except CudaError:
+        except (InvalidValueError, NotSupportedError):
             pass  # the driver cannot say that it may: it may not
     return DeviceMismatchError, (
         f"memory of device {memory.device.ordinal} for a launch on device {stream.device.ordinal}, which has no access to it"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,9 @@ def trace(path: str | os.PathLike[str] | None = None, *, device: Device | None =
 def _events(device: Device, records: list[Any], zero: int, at_zero: int) -> list[TraceEvent]:
     names: dict[int, str] = {}
     events = []
-    with device:
+    with ExitStack() as scope:
+        with suppress(CudaError):  # a trace is told, and its events end, whatever the device says
+            scope.enter_context(device)
         for kind, function, handle, stream, thread, begin, end, size, grid, block, shared, before, after in records:
             span = _device_span(zero, before, after)
             name = _kernel_name(handle, names) if kind == "kernel" else function
