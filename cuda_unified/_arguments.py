@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cubind import CudaError, driver
+from cubind import InvalidValueError, NotSupportedError, driver
 
 from . import _native
 from .errors import DeviceMismatchError
@@ -56,7 +56,7 @@ def _is_memory(thing: Any) -> bool:
 
 
 def value_of(value: Any, stream: Stream) -> bytes | tuple[int, object] | str:
-    """The bytes of an argument, or (its address, what keeps that memory), or why it cannot be one."""
+    """The bytes of an argument, or (its address, what keeps that memory), or why it cannot be one, maybe ""."""
     numpy = sys.modules.get("numpy")
     if numpy and isinstance(value, (numpy.generic, numpy.ndarray)):
         return _numpy_value(value, stream)
@@ -65,7 +65,7 @@ def value_of(value: Any, stream: Stream) -> bytes | tuple[int, object] | str:
     kind = type(value).__name__
     if isinstance(value, _native.Stream | _native.Event):
         return f"a {kind} is no argument of a kernel; its handle is"
-    return f"expected a number, memory, a struct or bytes, given {kind}"
+    return ""
 
 
 def _numpy_value(value: Any, stream: Stream) -> bytes | tuple[int, object] | str:
@@ -98,7 +98,7 @@ def _device_address(pointer: int, stream: Stream) -> int | None:
     with stream.context:
         try:
             return int(driver.cuPointerGetAttribute(attribute, pointer))
-        except CudaError:
+        except InvalidValueError:  # an address that it does not know
             return None
 
 
@@ -125,7 +125,7 @@ def check_reach(memory: Any, pointer: int, stream: Stream) -> tuple[type[Excepti
         try:
             if int(driver.cuPointerGetAttribute(attribute, pointer)):
                 return None
-        except CudaError:
+        except (InvalidValueError, NotSupportedError):
             pass  # the driver cannot say that it may: it may not
     return DeviceMismatchError, (
         f"memory of device {memory.device.ordinal} for a launch on device {stream.device.ordinal}, which has no access to it"

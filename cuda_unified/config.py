@@ -194,4 +194,5 @@ def _check_device(config: LaunchConfig, device: Device) -> None:
         raise ValueError(f"LaunchConfig: {broken} (device {device.ordinal})")
 
 
+AccessPolicy.__module__ = __name__  # where it is public
 __all__ = ["AccessPolicy", "LaunchConfig"]

@@ -6,7 +6,6 @@ from cubind import driver
 
 from . import _native
 from ._extend import extend
-from ._traced import traced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,11 +30,6 @@ class Context(_native.Context):
     def handle(self) -> Any:
         """The `driver.CUcontext`."""
         return driver.CUcontext(self.address)
-
-    def sync(self) -> None:
-        """Waits until all work in this context is done."""
-        with self:
-            traced(driver.cuCtxSynchronize, kind="wait")
 
     def __eq__(self, other: object) -> bool:
         return self.address == other.address if isinstance(other, Context) else NotImplemented

@@ -16,6 +16,7 @@ _GET = {
     "driver": "the display driver brings it; without a GPU, CUBIND_DEVICE=cpu runs kernels on the CPU device",
     "runtime": "pip install nvidia-cuda-runtime",
     "nvrtc": "pip install nvidia-cuda-nvrtc (needed to compile CUDA C++)",
+    "nvjitlink": "pip install nvidia-nvjitlink (needed to link LTO-IR)",
 }
 # packages that this layer works with where they are installed, and what for
 _OPTIONAL = {
@@ -90,7 +91,7 @@ class Info:
         lines = [f"cuda_unified {self.version}, Python {self.python}", ""]
         for name, library in self.libraries.items():
             where = f"{library.version or '?':6} {library.path}" if library.path else f"not found: {self.missing[name]}"
-            lines.append(f"  {name:8} {where}")
+            lines.append(f"  {name:10} {where}")
         lines += ["", "devices"]
         for d in self.devices:
             kind = ", interprets kernels on the CPU" if d.is_cpu else ""

@@ -52,8 +52,10 @@ def from_status(status: int, function: str, arguments: str | None = None, log: s
             driver.cuInit(0)
         except CudaError as missing:
             return missing
+        found = cubind.info().libraries["driver"]
+        supports = f", which supports CUDA {found.version}" if found.version else ""
         return cubind.SymbolNotFoundError(
-            f"{function}: the driver that was found does not have it; see python -m cubind"
+            f"{function} is not in the CUDA driver that was found at {found.path}{supports}; see python -m cubind"
         )
     error: CudaError = cubind.error_from_status(driver.CUresult(status), function, arguments, log)
     return error

@@ -106,7 +106,7 @@ class Kernel(_native.Kernel):
 
     def __repr__(self) -> str:
         state = ", closed" if self.is_closed else ""
-        return f"<Kernel {self.name}{state}>"
+        return f"<Kernel {self.cxx_name}{state}>"
 
 
 def _context_for(kernel: Kernel) -> Any:
@@ -155,7 +155,7 @@ class _PerDevice:
             except CudaError as error:
                 if error.code is None:
                     raise
-                asked = {"kernel": self._kernel.name, **named, "device": device.ordinal}
+                asked = {"kernel": self._kernel.cxx_name, **named, "device": device.ordinal}
                 text = ", ".join(f"{name}={value}" for name, value in asked.items())
                 raise errors.from_status(error.code, error.function or "", text) from None
 
@@ -244,7 +244,7 @@ class KernelAttributes(_PerDevice):
         except AttributeError:
             raise TypeError(f"{kernel.name}: {name} is an int, not {type(value).__name__}") from None
         if not -(2**31) <= number < 2**31:
-            raise ValueError(f"{kernel.name}: {name} is an int of 32 bits, not {number}")
+            raise ValueError(f"{kernel.cxx_name}: {name} is an int of 32 bits, not {number}")
         if kernel.is_function:
             self._call(driver.cuFuncSetAttribute, kernel.handle, attribute, number, **said)
         else:
@@ -270,7 +270,7 @@ class KernelAttributes(_PerDevice):
 
     def __repr__(self) -> str:
         lines = (f"  {name} = {getattr(self, name)!r}" for name in self.keys())
-        return "\n".join((f"<attributes of {self._kernel.name} on device {self.device.ordinal}>", *lines))
+        return "\n".join((f"<attributes of {self._kernel.cxx_name} on device {self.device.ordinal}>", *lines))
 
 
 class BlockSize(NamedTuple):

@@ -30,7 +30,7 @@ class Launcher(_native.Launcher):
 
     def __repr__(self) -> str:
         bound = "" if self.arguments is None else f", {len(self.arguments)} arguments"
-        return f"<Launcher of {self.kernel.name}, {self.config!r}{bound}>"
+        return f"<Launcher of {self.kernel.cxx_name}, {self.config!r}{bound}>"
 
 
 _UNFIT = ("CUDA_ERROR_INVALID_VALUE", "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE")
@@ -38,7 +38,7 @@ _UNFIT = ("CUDA_ERROR_INVALID_VALUE", "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "CUD
 
 def _failed(status: int, function: str, stream: Stream, config: LaunchConfig, kernel: Kernel) -> CudaError:
     """The error of a launch; its hint is what the kernel allows, where that is less than what was asked for."""
-    said = [f"kernel={kernel.name}", f"grid={config.grid}", f"block={config.block}"]
+    said = [f"kernel={kernel.cxx_name}", f"grid={config.grid}", f"block={config.block}"]
     said += [f"shared_memory={config.shared_memory}", *(f"{name}={value}" for name, value in config._attributes)]
     why: list[str] = []
     with suppress(CudaError):  # where the context has failed: the status says so

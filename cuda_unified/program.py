@@ -120,9 +120,12 @@ def compile(
 
 
 def compile_kernel(
-    source: Source, name: str, *, headers: Mapping[str, str | bytes] | None = None, **options: Any
+    source: Source, name: str, /, *, headers: Mapping[str, str | bytes] | None = None, **options: Any
 ) -> Any:
-    """A kernel from a program: `compile_kernel(source, "saxpy<float>")`; name: a kernel's name or a name expression."""
+    """A kernel from a program: `compile_kernel(source, "saxpy<float>")`; name: a kernel's name or a name expression.
+
+    All else is as for `compile`, `name=` too: that one is of the source, for messages.
+    """
     is_expression = not name.isidentifier()
     module = compile(source, name_expressions=(name,) if is_expression else (), headers=headers, **options)
     return module.kernel(name)

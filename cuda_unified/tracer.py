@@ -130,9 +130,13 @@ def trace(path: str | PathLike[str] | None = None, *, device: Device | None = No
 
 
 def _events(device: Device, records: list[Any], zero: int, at_zero: int) -> list[TraceEvent]:
+    from contextlib import ExitStack
+
     names: dict[int, str] = {}
     events = []
-    with device:
+    with ExitStack() as scope:
+        with suppress(CudaError):  # a trace is told, and its events end, whatever the device says
+            scope.enter_context(device)
         for kind, function, handle, stream, thread, begin, end, size, grid, block, shared, before, after in records:
             span = _device_span(zero, before, after)
             name = _kernel_name(handle, names) if kind == "kernel" else function

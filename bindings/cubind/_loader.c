@@ -228,9 +228,13 @@ static int warn_of_stand_in(library *lib) {
     else
         text_add(&t, "%s was not found", lib->shared.spec->title);
     text_add(&t, ": kernels run on the CPU device; set CUBIND_DEVICE=cpu to choose it, CUBIND_DEVICE=gpu to forbid it");
-    int failed = PyErr_WarnEx(PyExc_UserWarning, t.s ? t.s : "kernels run on the CPU device", 1);
+    PyObject *module = PyImport_ImportModule("cubind._warning");
+    PyObject *done =
+        module ? PyObject_CallMethod(module, "warn", "s", t.s ? t.s : "kernels run on the CPU device") : NULL;
     free(t.s);
-    return failed;
+    Py_XDECREF(module);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
 }
 
 int cubind_resolve(cu_library *shared, int index) {

@@ -310,7 +310,7 @@ def _for_executable(work: Work, before: Work) -> tuple[Work, object]:
 def _check_same_attributes(before: works.KernelWork, now: works.KernelWork) -> None:
     if before.launcher is not None and before.config._attributes != now.config._attributes:
         raise ValueError(
-            f"the attributes of {before.kernel.name} cannot be changed in an executable: "
+            f"the attributes of {before.kernel.cxx_name} cannot be changed in an executable: "
             f"{before.config.attributes} before, {now.config.attributes} now; change the graph and instantiate it"
         )
 

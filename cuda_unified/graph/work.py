@@ -90,7 +90,7 @@ class KernelWork(Work):
     def fill(self, params: Any, context: Context) -> None:
         if self.launcher is None:
             raise ValueError(
-                f"the arguments of {self.kernel.name} are not known, a stream captured it: give all of them anew"
+                f"the arguments of {self.kernel.cxx_name} are not known, a stream captured it: give all of them anew"
             )
         params.kernel = self.record(context)
 
@@ -119,14 +119,14 @@ class KernelWork(Work):
     def changed(self, *args: Any, kernel: Any = None, config: Any = None, context: Any = None) -> Work:
         if not args and self.launcher is None and (self.kernel.parameters or kernel is not None):
             raise ValueError(
-                f"the arguments of {self.kernel.name} are not known, a stream captured it: give all of them anew"
+                f"the arguments of {self.kernel.cxx_name} are not known, a stream captured it: give all of them anew"
             )
         return KernelWork.of(kernel or self.kernel, config or self.config, args or self.args, context)
 
     def describe(self) -> str:
         grid = " x ".join(map(str, self.config.grid)).removesuffix(" x 1").removesuffix(" x 1")
         block = " x ".join(map(str, self.config.block)).removesuffix(" x 1").removesuffix(" x 1")
-        return f"{self.kernel.name}\n<{grid}, {block}>"
+        return f"{self.kernel.cxx_name}\n<{grid}, {block}>"
 
 
 class Failures(list[BaseException]):

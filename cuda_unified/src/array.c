@@ -9,6 +9,7 @@ PyTypeObject *Array_type;
 array_object *array_new(int ndim) {
     array_object *a = new_object(Array_type);
     if (UNLIKELY(!a)) return NULL;
+    PyObject_GC_UnTrack(a); /* array_may_cycle() tracks those that need it */
     a->ndim = ndim;
     a->shape = a->few;
     a->strides = a->few + FEW_DIMENSIONS;
@@ -47,9 +48,21 @@ void array_set_compact(array_object *a) {
     }
 }
 
+/* Whether the collector has to look at what an array keeps: most of it can lead nowhere, as NumPy's arrays and buffers of pools. */
+static int may_lead_back(PyObject *o) {
+    if (PyTuple_CheckExact(o)) o = PyTuple_GetItem(o, 0); /* (object, capsule) */
+    if (!(PyType_GetFlags(Py_TYPE(o)) & Py_TPFLAGS_HAVE_GC)) return 0;
+    return !(is_buffer(o) || is_array(o)) || PyObject_GC_IsTracked(o);
+}
+
+void array_may_cycle(array_object *a, PyObject *through) {
+    if (UNLIKELY(through && may_lead_back(through)) && !PyObject_GC_IsTracked((PyObject *)a)) PyObject_GC_Track(a);
+}
+
 void array_own(array_object *a, PyObject *owner) {
     a->owner = Py_NewRef(owner);
     a->buffer = is_buffer(owner) ? (buffer_object *)owner : NULL;
+    array_may_cycle(a, owner);
 }
 
 array_object *array_view(array_object *a, int ndim) {
@@ -171,8 +184,18 @@ static void give_back(array_object *a) {
     }
 }
 
+/* What it keeps never changes: a cycle is broken elsewhere, as with tuples. */
+static int array_traverse(PyObject *self, visitproc visit, void *arg) {
+    array_object *a = (array_object *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(a->owner);
+    if (a->keeps == KEEPS_VIEW) Py_VISIT(((Py_buffer *)a->kept)->obj);
+    return 0;
+}
+
 static void array_dealloc(PyObject *self) {
     array_object *a = (array_object *)self;
+    PyObject_GC_UnTrack(self);
     if (UNLIKELY(a->weakrefs != NULL)) PyObject_ClearWeakRefs(self);
     if (a->keeps) give_back(a);
     Py_XDECREF((PyObject *)a->context);
@@ -292,6 +315,7 @@ static PyGetSetDef getters[] = {
 };
 static PyType_Slot slots[] = {
     {Py_tp_dealloc, array_dealloc},
+    {Py_tp_traverse, array_traverse},
     {Py_tp_methods, methods},
     {Py_tp_members, members},
     {Py_tp_getset, getters},
@@ -301,8 +325,9 @@ static PyType_Slot slots[] = {
     {Py_bf_releasebuffer, array_releasebuffer},
     {0, NULL},
 };
-static PyType_Spec spec = {"cuda_unified._native.Array", sizeof(array_object), 0,
-                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+static PyType_Spec spec = {
+    "cuda_unified._native.Array", sizeof(array_object), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_HAVE_GC, slots};
 
 int array_ready(PyObject *module) {
     extern HIDDEN PyMethodDef array_making[];

@@ -40,6 +40,13 @@ static PyObject *context_enter(PyObject *self, PyObject *Py_UNUSED(arg)) {
     return status ? fail(status, "cuCtxPushCurrent", NULL) : Py_NewRef(self);
 }
 
+static PyObject *context_sync(PyObject *self, PyObject *Py_UNUSED(arg)) {
+    CUresult status = CUDA_SUCCESS;
+    if (CALL((context_object *)self, 1, status, D.cuCtxSynchronize())) return NULL;
+    if (UNLIKELY(status)) return fail(status, "cuCtxSynchronize", NULL);
+    Py_RETURN_NONE;
+}
+
 static PyObject *context_exit(PyObject *Py_UNUSED(self), PyObject *const *Py_UNUSED(a), Py_ssize_t Py_UNUSED(n)) {
     if (may_free()) leave_slowly();
     Py_RETURN_NONE;
@@ -106,6 +113,7 @@ static PyObject *context_stream(PyObject *self, arguments a, Py_ssize_t n, PyObj
 static PyMethodDef methods[] = {
     {"event", FAST(context_event), METH_FASTCALL | METH_KEYWORDS, "Creates an event."},
     {"stream", FAST(context_stream), METH_FASTCALL | METH_KEYWORDS, "Creates a stream."},
+    {"sync", context_sync, METH_NOARGS, "Waits until all work in this context is done."},
     {"__enter__", context_enter, METH_NOARGS, "Makes the context current in this thread, until the block ends."},
     {"__exit__", FAST(context_exit), METH_FASTCALL, NULL},
     {"close", context_close, METH_NOARGS, "Destroys the context; what belongs to it cannot be used any more."},

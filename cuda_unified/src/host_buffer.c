@@ -147,6 +147,7 @@ PyObject *buffer_import(PyObject *o, int plain) {
     if (!a) return view_release(view), NULL;
     a->kept = view;
     a->keeps = KEEPS_VIEW;
+    array_may_cycle(a, view->obj);
     if (!take_view(a, view, plain)) return (PyObject *)a;
     Py_DECREF((PyObject *)a);
     return NULL;

@@ -141,6 +141,9 @@ static void wait_for_event(const event_object *e) {
 
 static node *take_passed(queue *q) {
     node *done = NULL;
+    /* asking about an event makes captures of mode "global" invalid, whosever they are, unless the thread says that it is no harm */
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    const int relaxed = q && D.cuThreadExchangeStreamCaptureMode(&mode) == CUDA_SUCCESS;
     for (; q; q = q->next)
         while (q->first && has_passed(q->first->event)) {
             node *n = q->first;
@@ -148,6 +151,7 @@ static node *take_passed(queue *q) {
             n->next = done;
             done = n;
         }
+    if (relaxed) D.cuThreadExchangeStreamCaptureMode(&mode);
     return done;
 }
 

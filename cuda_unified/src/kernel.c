@@ -92,9 +92,12 @@ parameter_table *ask_parameters(kernel_object *k, context_object *c) {
     if (!kernel_usable(k) || (c && enter(c, &pushed))) return NULL;
     Py_BEGIN_ALLOW_THREADS status = ask(k, &t);
     Py_END_ALLOW_THREADS leave(pushed);
-    if (status)
-        return (parameter_table *)fail(status, k->is_function ? "cuFuncGetParamInfo" : "cuKernelGetParamInfo",
-                                       "kernel=%U", kernel_name(k));
+    if (status) {
+        PyObject *written = kernel_written(k);
+        fail(status, k->is_function ? "cuFuncGetParamInfo" : "cuKernelGetParamInfo", "kernel=%U", written);
+        Py_DECREF(written);
+        return NULL;
+    }
     if (add_kinds(k, t)) {
         free(t);
         return NULL;
@@ -123,6 +126,17 @@ PyObject *kernel_name(kernel_object *k) {
     if (k->name) return k->name;
     if (!nobody_knows) nobody_knows = PyUnicode_InternFromString("?");
     return nobody_knows;
+}
+
+/* How C++ writes it; of a template with its arguments.  Where that cannot be told, its name. */
+PyObject *kernel_written(kernel_object *k) {
+    PyObject *type, *value, *trace, *name = kernel_name(k);
+    PyErr_Fetch(&type, &value, &trace);
+    PyObject *module = PyImport_ImportModule("cuda_unified._mangled");
+    PyObject *written = module ? PyObject_CallMethod(module, "written", "O", name) : NULL;
+    Py_XDECREF(module);
+    PyErr_Restore(type, value, trace);
+    return written ? written : Py_NewRef(name);
 }
 
 /* _make(handle, name, owner, is_function=False, ptx=None): `ptx` is the code that it is in, where it is PTX */
@@ -190,6 +204,10 @@ static PyObject *name(PyObject *self, void *Py_UNUSED(closure)) {
     return Py_NewRef(kernel_name((kernel_object *)self));
 }
 
+static PyObject *cxx_name(PyObject *self, void *Py_UNUSED(closure)) {
+    return kernel_written((kernel_object *)self);
+}
+
 static PyObject *compare(PyObject *a, PyObject *b, int op) {
     if ((op != Py_EQ && op != Py_NE) || !IS_A(b, Kernel_type)) Py_RETURN_NOTIMPLEMENTED;
     kernel_object *x = (kernel_object *)a, *y = (kernel_object *)b;
@@ -220,6 +238,8 @@ static PyMemberDef members[] = {
 static PyGetSetDef getters[] = {
     {"address", address, NULL, "The handle as an int.", NULL},
     {"name", name, NULL, "Its name in the module: of C++ kernels the mangled one.", NULL},
+    {"cxx_name", cxx_name, NULL, "Its name as C++ writes it, without parameters: scale<float>; messages have this one.",
+     NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot slots[] = {

@@ -208,9 +208,12 @@ static PyObject *set(PyObject *self, arguments a, Py_ssize_t n) {
         return NULL;
     }
     if (to_size(a[0], "set(): the index", &i)) return NULL;
-    if (i >= l->packed->n)
-        return PyErr_Format(PyExc_IndexError, "set(): %U() has %u arguments, there is no args[%zu]",
-                            kernel_name(l->kernel), l->packed->n, i);
+    if (i >= l->packed->n) {
+        PyObject *kernel = kernel_written(l->kernel);
+        PyErr_Format(PyExc_IndexError, "set(): %U() has %u arguments, there is no args[%zu]", kernel, l->packed->n, i);
+        Py_DECREF(kernel);
+        return NULL;
+    }
     stream_object *s = stream_now(l);
     packed_block *changed = s ? block_copy(l->packed) : NULL;
     PyObject *kept = NULL;
@@ -256,8 +259,12 @@ static PyObject *run_packed(launcher_object *l, stream_object *s) {
 static PyObject *launcher_call(PyObject *self, PyObject *const *a, size_t n, PyObject *kwnames) {
     launcher_object *l = (launcher_object *)self;
     const Py_ssize_t given = (Py_ssize_t)(n & ~ARGUMENTS_OFFSET);
-    if (UNLIKELY(kwnames && PyTuple_Size(kwnames)))
-        return PyErr_Format(PyExc_TypeError, "%U() takes no arguments by name", kernel_name(l->kernel));
+    if (UNLIKELY(kwnames && PyTuple_Size(kwnames))) {
+        PyObject *kernel = kernel_written(l->kernel);
+        PyErr_Format(PyExc_TypeError, "%U() takes no arguments by name", kernel);
+        Py_DECREF(kernel);
+        return NULL;
+    }
     stream_object *s = LIKELY(l->stream != NULL) ? (stream_object *)Py_NewRef((PyObject *)l->stream) : stream_now(l);
     if (UNLIKELY(!s)) return NULL;
     PyObject *result = l->packed && !given ? run_packed(l, s) : pack_and_run(s, l->config, l->kernel, a, given);

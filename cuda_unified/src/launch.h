@@ -48,6 +48,8 @@ static inline parameter_table *parameters_of(kernel_object *k, context_object *c
     return LIKELY(k->table != NULL) ? k->table : ask_parameters(k, c);
 }
 HIDDEN PyObject *kernel_name(kernel_object *k); /* borrowed; never NULL: "?" where nobody knows */
+COLD HIDDEN PyObject *
+kernel_written(kernel_object *k); /* as C++ writes it, for messages: a new reference, never NULL */
 static inline int kernel_usable(kernel_object *k) {
     if (LIKELY(!k->closed)) return 1;
     raise_closed((PyObject *)k);

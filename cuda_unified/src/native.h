@@ -74,7 +74,8 @@
     X(cuGraphLaunch)              \
     X(cuGraphUpload)              \
     X(cuUserObjectRelease)        \
-    X(cuGraphReleaseUserObject)
+    X(cuGraphReleaseUserObject)   \
+    X(cuThreadExchangeStreamCaptureMode)
 
 struct driver_functions {
 #define X(name) __typeof__(((struct cubind_driver_table *)NULL)->name) name;
@@ -361,11 +362,12 @@ static inline int is_native_type(const dtype_object *d) {
 
 /* A new array with room for `ndim` dimensions, everything else zero; the caller fills it and calls array_finish. */
 HIDDEN array_object *array_new(int ndim);
-HIDDEN int array_set_size(array_object *a);                 /* from the shape; -1: BufferError, impossible */
-HIDDEN void array_set_compact(array_object *a);             /* strides of C order */
-HIDDEN void array_own(array_object *a, PyObject *owner);    /* takes a new reference */
-HIDDEN array_object *array_view(array_object *a, int ndim); /* of the same memory, type and stream */
-HIDDEN array_object *array_of_buffer(buffer_object *b);     /* its bytes */
+HIDDEN int array_set_size(array_object *a);                      /* from the shape; -1: BufferError, impossible */
+HIDDEN void array_set_compact(array_object *a);                  /* strides of C order */
+HIDDEN void array_own(array_object *a, PyObject *owner);         /* takes a new reference */
+HIDDEN void array_may_cycle(array_object *a, PyObject *through); /* what it keeps may lead back to it */
+HIDDEN array_object *array_view(array_object *a, int ndim);      /* of the same memory, type and stream */
+HIDDEN array_object *array_of_buffer(buffer_object *b);          /* its bytes */
 HIDDEN array_object *array_on_host(int ndim, const int64_t *shape, dtype_object *d);
 HIDDEN int array_is_contiguous(const array_object *a, int fortran);
 HIDDEN int array_element_strides(array_object *a); /* makes them; -1 with BufferError: they are no multiples */

@@ -11,10 +11,11 @@
 int bad_argument(place *p, PyObject *class, const char *format, ...) {
     va_list values;
     va_start(values, format);
-    PyObject *text = PyUnicode_FromFormatV(format, values);
+    PyObject *text = PyUnicode_FromFormatV(format, values), *kernel = kernel_written(p->kernel);
     va_end(values);
-    if (text) PyErr_Format(class, "%U(): args[%zd] of %zd: %U", kernel_name(p->kernel), p->i, p->n, text);
+    if (text) PyErr_Format(class, "%U(): args[%zd] of %zd: %U", kernel, p->i, p->n, text);
     Py_XDECREF(text);
+    Py_DECREF(kernel);
     return -1;
 }
 
@@ -24,8 +25,10 @@ int keep(place *p, PyObject *o) {
 }
 
 static COLD int wrong_count(kernel_object *k, uint32_t want, Py_ssize_t have) {
-    PyErr_Format(PyExc_TypeError, "%U() takes %u argument%s, but %zd %s given", kernel_name(k), want,
-                 want == 1 ? "" : "s", have, have == 1 ? "was" : "were");
+    PyObject *kernel = kernel_written(k);
+    PyErr_Format(PyExc_TypeError, "%U() takes %u argument%s, but %zd %s given", kernel, want, want == 1 ? "" : "s",
+                 have, have == 1 ? "was" : "were");
+    Py_DECREF(kernel);
     return -1;
 }
 
@@ -199,7 +202,7 @@ int pack(packed *p, kernel_object *k, stream_object *s, arguments a, Py_ssize_t 
     p->kept = NULL;
     p->pointers = p->own_pointers;
     p->block = p->own_block;
-    place at = {.kernel = k, .stream = s, .n = n, .kept = &p->kept};
+    place at = {.kernel = k, .stream = s, .n = n, .kind = ANY, .kept = &p->kept};
     if (UNLIKELY(!t->known)) {
         if (!pack_unknown(p, &at, a)) return 0;
         end_packed(p);

@@ -102,6 +102,11 @@ static CUresult stream_synchronize(CUstream stream) {
     DONE(r, real.cuStreamSynchronize(stream));
 }
 
+static CUresult context_synchronize(void) {
+    record r = begin(WAIT, "cuCtxSynchronize", NULL);
+    DONE(r, real.cuCtxSynchronize());
+}
+
 static CUresult event_synchronize(CUevent event) {
     record r = begin(WAIT, "cuEventSynchronize", NULL);
     r.what = event;
@@ -167,6 +172,7 @@ static PyObject *start_trace(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ar
     D.cuGraphLaunch = launch_graph;
     D.cuStreamSynchronize = stream_synchronize;
     D.cuEventSynchronize = event_synchronize;
+    D.cuCtxSynchronize = context_synchronize;
     D.cuMemAllocFromPoolAsync = allocate;
     D.cuMemFreeAsync = give_back;
     D.cuMemcpyAsync = copy;

@@ -27,9 +27,9 @@ static const char *kind_text(char kind) {
 /* "expected a pointer of 8 bytes, given float64 of 4"; `size` 0: what was given has none. */
 static COLD int unexpected(place *p, PyObject *o, size_t size) {
     char given[48] = "";
-    PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(o), "__qualname__");
+    PyObject *name = o == Py_None ? PyObject_Repr(o) : PyObject_GetAttrString((PyObject *)Py_TYPE(o), "__qualname__");
     if (!name) return -1;
-    if (size) snprintf(given, sizeof given, " of %zu byte%s", size, size == 1 ? "" : "s");
+    if (size && o != Py_None) snprintf(given, sizeof given, " of %zu byte%s", size, size == 1 ? "" : "s");
     bad_argument(p, PyExc_TypeError, "expected %s of %u byte%s, given %U%s", kind_text(p->kind), p->size,
                  p->size == 1 ? "" : "s", name, given);
     Py_DECREF(name);
@@ -295,7 +295,7 @@ static int put_handle(place *p, PyObject *o) {
     return PyErr_Occurred() ? -1 : put_pointer(p, o, value);
 }
 
-/* _arguments.value_of: bytes, or (pointer, what keeps it); a str is why not. */
+/* _arguments.value_of: bytes, or (pointer, what keeps it); a str is why not, an empty one of what can never be an argument. */
 static int put_python(place *p, PyObject *o) {
     PyObject *module = PyImport_ImportModule("cuda_unified._arguments");
     PyObject *value = module ? PyObject_CallMethod(module, "value_of", "OO", o, (PyObject *)p->stream) : NULL;
@@ -305,7 +305,10 @@ static int put_python(place *p, PyObject *o) {
     if (PyBytes_Check(value)) {
         failed = put_bytes(p, o, PyBytes_AsString(value), (size_t)PyBytes_Size(value));
     } else if (PyUnicode_Check(value)) {
-        failed = bad_argument(p, PyExc_TypeError, "%U", value);
+        if (PyUnicode_GetLength(value))
+            failed = bad_argument(p, PyExc_TypeError, "%U", value);
+        else
+            failed = p->size ? unexpected(p, o, 0) : size_unknown(p, o);
     } else {
         unsigned long long pointer;
         PyObject *keeper;

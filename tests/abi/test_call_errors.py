@@ -63,6 +63,7 @@ def _fail(bench: Bench, scene: Scene, status: int) -> Any:
 
 @_mark(_raises)
 def test_failing_call(benches: Benches, library: str, function: FunctionPlan) -> None:
+    """Complaint 8."""
     bench = benches.of[library]
     status = _status(bench.plan)
     scene = next(scenes(bench.plan, function, bench.values()))

@@ -92,7 +92,7 @@ def test_another_version_is_noticed(benches: Benches) -> None:
 
 
 def test_without_a_resolver(benches: Benches, tmp_path: Path) -> None:
-    """An old driver's functions are found by the names that it exports, per thread and not."""
+    """Complaint 33: an old driver's functions are found by the names that it exports, per thread and not."""
     old = Isolated("cubind", tmp_path)
     bench = benches.of["driver"]
     with bench.recorder.without_resolver(), old.active() as cubind:
@@ -142,7 +142,7 @@ MISSING = """
 
 
 def test_missing_functions(copied: Isolated, tmp_path: Path) -> None:
-    """They fail when they are called, each time and not before; the rest works."""
+    """Complaint 28: they fail when they are called, each time and not before; the rest works."""
     without = {
         "driver": {"cuMemAlloc_v2", "cuMemsetD8_v2_ptds"},
         "runtime": {"cudaMalloc"},

@@ -79,6 +79,7 @@ def _differences(found: list[str], wanted: list[str]) -> list[str]:
 
 
 def test_layouts_and_values(release: Release) -> None:
+    """Complaints 30 and 33."""
     text = probe.emit(release.libraries)
     wanted = probe.expected(release.libraries).splitlines()
     ours = _output(release.compile("ours", text, "-std=c11", "-DCUBIND_PROBE_OURS"))

@@ -26,6 +26,7 @@ def now() -> dict[str, Any]:
 
 
 def test_no_row_takes_more_than_recorded(now: dict[str, Any]) -> None:
+    """Complaints 3, 22, 23, 24 and 25: what a call, a launch and an exchange of arrays cost is a gate."""
     if gate.key() not in gate.recorded():
         pytest.skip(f"nothing is recorded for {gate.key()}; `{gate.ACCEPT}` does")
     rose, fell = gate.compare(gate.recorded()[gate.key()], now)

@@ -116,6 +116,7 @@ def test_wrong_numbers_of_arguments(driver: ModuleType, arguments: Any, keywords
 
 
 def test_results(driver: ModuleType) -> None:
+    """Complaints 2 and 3: a call returns its outputs, bare; errors are raised."""
     assert driver.cuInit(0) is None
     assert driver.cuDeviceGet(0) == 3
     assert driver.cuMemAlloc(5) == 1 << 63
@@ -127,6 +128,7 @@ def test_results(driver: ModuleType) -> None:
 
 
 def test_statuses_that_answer_a_question(driver: ModuleType) -> None:
+    """Complaint 2: what a program expects to happen is an answer and no exception."""
     assert driver.cuEventQuery(0) is True
     assert driver.cuEventQuery(5) is False
 

@@ -205,6 +205,7 @@ def test_types_and_constants(outside: Path) -> None:
 
 
 def test_calls(outside: Path) -> None:
+    """Complaint 32."""
     check(outside, """
     import alone
     assert "libcuda" not in open("/proc/self/maps").read()
@@ -225,6 +226,7 @@ def test_the_python_level_shares_the_table(outside: Path) -> None:
 
 
 def test_a_missing_symbol_is_a_status(outside: Path) -> None:
+    """Complaint 28."""
     check(outside, f"""
     import alone
     assert alone.missing() == ({NOT_THERE}, {NOT_THERE})
@@ -233,6 +235,7 @@ def test_a_missing_symbol_is_a_status(outside: Path) -> None:
 
 
 def test_a_missing_library_is_a_status(outside: Path) -> None:
+    """Complaint 21."""
     script = f"""
     import threading
     import alone
@@ -271,6 +274,7 @@ def test_the_real_runtime(outside: Path) -> None:
 
 
 def test_linked_with_a_file_that_uses_the_vendors_header(outside: Path) -> None:
+    """Complaint 32."""
     need_vendor_headers()
     check(outside, """
     import linked
@@ -280,6 +284,7 @@ def test_linked_with_a_file_that_uses_the_vendors_header(outside: Path) -> None:
 
 
 def test_together_with_the_vendors_header_in_one_file(outside: Path) -> None:
+    """Complaint 32."""
     need_vendor_headers()
     check(outside, """
     import together

@@ -76,6 +76,7 @@ def failure(driver: ModuleType, status: int) -> Any:
 
 
 def test_what_an_error_tells(driver: ModuleType) -> None:
+    """Complaint 47."""
     error = failure(driver, 101)
     assert error.code is driver.CUresult.CUDA_ERROR_INVALID_DEVICE
     assert error.name == "CUDA_ERROR_INVALID_DEVICE"
@@ -118,6 +119,7 @@ def test_a_text_that_cannot_be_had_hides_nothing(driver: ModuleType) -> None:
 
 @pytest.mark.parametrize("status", [5000, 2**31, 2**32 - 1])
 def test_statuses_that_these_bindings_do_not_know(driver: ModuleType, status: int) -> None:
+    """Complaint 9."""
     error = failure(driver, status)
     assert type(error) is sys.modules["cubind"].CudaError
     assert error.code == status

@@ -147,6 +147,7 @@ def test_addresses_of_values(launch: Launcher) -> None:
 
 
 def test_other_sequences_and_large_ones(launch: Launcher) -> None:
+    """Complaint 23."""
     kernel = launch.kernel(*(8,) * 300)
     expected = [struct.pack("Q", i) for i in range(300)]
     for given in (range(300), tuple(range(300)), [ctypes.c_uint64(i) for i in range(300)]):

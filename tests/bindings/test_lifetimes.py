@@ -302,6 +302,7 @@ def test_callers_with_and_without_the_gil(check: Check) -> None:
 
 
 def test_options_of_a_linker_outlive_the_call(check: Check) -> None:
+    """Complaint 17."""
     check("""
     class Buffer(bytearray):
         pass

@@ -59,6 +59,7 @@ def not_found(module: str, call: str, **changes: str | Path) -> str:
 
 
 def test_nothing_is_opened_by_importing(library: Path) -> None:
+    """Complaint 31."""
     script = """
     import sys
     from cubind import driver, runtime, nvrtc, cydriver, cyruntime, cynvrtc
@@ -105,6 +106,7 @@ def test_an_override_that_is_no_library(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("module", "name"), [("runtime", "libcudart.so.13"), ("nvrtc", "libnvrtc.so.13")])
 def test_found_in_a_wheel(module: str, name: str) -> None:
+    """Complaint 35."""
     if not (WHEEL / name).exists():
         pytest.skip(f"{name} is not installed: no wheel of it in this environment")
     script = f"""
@@ -115,6 +117,7 @@ def test_found_in_a_wheel(module: str, name: str) -> None:
 
 
 def test_wheels_are_looked_for_along_the_path(tmp_path: Path) -> None:
+    """Complaint 35."""
     fake(tmp_path / "a" / "nvidia" / "cu13" / "lib", 5, "libcudart.so.13")
     script = """
     import sys
@@ -128,6 +131,7 @@ def test_wheels_are_looked_for_along_the_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize("variable", ["CUDA_PATH", "CUDA_HOME"])
 @pytest.mark.parametrize("folder", ["lib64", "lib"])
 def test_found_in_a_toolkit(tmp_path: Path, variable: str, folder: str) -> None:
+    """Complaint 35."""
     path = fake(tmp_path / folder, 7, "libcudart.so.13")
     script = """
     import sys
@@ -164,6 +168,7 @@ def test_the_systems_loader(library: Path) -> None:
 
 
 def test_the_error_lists_where_was_looked(tmp_path: Path) -> None:
+    """Complaint 21."""
     text = not_found("driver", "cuInit(0)", CUDA_PATH=tmp_path)
     assert text.startswith("the CUDA driver (libcuda) was not found; looked at\n")
     assert "$CUBIND_DRIVER_LIBRARY: not set" in text
@@ -195,6 +200,7 @@ def test_the_error_lists_files(tmp_path: Path) -> None:
 
 
 def test_a_library_of_another_major_version(tmp_path: Path) -> None:
+    """Complaint 30."""
     need_no_nvrtc()
     other = fake(tmp_path / "nvidia" / "cu13" / "lib", 1, "libnvrtc.so.12")
     text = run(COMPILER, tmp_path)
@@ -223,6 +229,7 @@ def test_a_search_that_failed_is_made_again(tmp_path: Path) -> None:
 
 
 def test_a_missing_symbol_is_missed_when_it_is_called(tmp_path: Path) -> None:
+    """Complaint 28."""
     resolver = """
     CUresult cuGetProcAddress_v2(const char *name, void **out, int version, cuuint64_t flags,
                                  CUdriverProcAddressQueryResult *status) { return CUDA_ERROR_NOT_FOUND; }
@@ -249,6 +256,7 @@ def test_a_missing_symbol_is_missed_when_it_is_called(tmp_path: Path) -> None:
 
 
 def test_has(library: Path) -> None:
+    """Complaint 29."""
     script = """
     import cubind
     print(*map(cubind.has, ("cuInit", "cuDeviceGetCount", "cuMemAlloc", "cuMemAlloc_v2", "nosuchfunction", "")))
@@ -316,6 +324,7 @@ def test_the_per_thread_switch_in_the_environment(library: Path, variable: str, 
 
 
 def test_info(library: Path) -> None:
+    """Complaint 29."""
     script = """
     import cubind
     info = cubind.info()

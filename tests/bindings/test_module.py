@@ -80,6 +80,7 @@ def test_the_package() -> None:
 
 
 def test_aliases_are_the_same_object() -> None:
+    """Complaint 10: each version of a function by its own name and by the one without it."""
     assert runtime.cudaStream_t is driver.CUstream
     assert runtime.cudaError is runtime.cudaError_t
     assert runtime.cudaUUID_t is driver.CUuuid
@@ -100,6 +101,7 @@ def test_constants() -> None:
 
 @each_module
 def test_docstrings_hold_the_c_signature(module: ModuleType) -> None:
+    """Complaint 6."""
     functions = {name: f for name in module.__all__ if inspect.isbuiltin(f := getattr(module, name))}
     assert len(functions) > {"cubind.nvrtc": 20, "cubind.nvjitlink": 15}.get(module.__name__, 350)
     for name, function in functions.items():

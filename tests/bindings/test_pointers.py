@@ -58,6 +58,7 @@ def test_no_address() -> None:
 
 
 def test_buffers_are_kept_alive_and_let_go() -> None:
+    """Complaint 16."""
     memory = Buffer(16)
     watch = weakref.ref(memory)
     copied = Memcpy(srcHost=memory)
@@ -87,6 +88,7 @@ def test_read_only_memory_and_arrays() -> None:
 
 
 def test_records_are_kept_alive() -> None:
+    """Complaint 16."""
     sizes = driver.CUlaunchConfig()
     count = sys.getrefcount(sizes)
     copied = Memcpy(srcHost=sizes)
@@ -111,6 +113,7 @@ def test_a_view_keeps_in_its_owner() -> None:
 
 
 def test_copies_and_assignments_keep_too() -> None:
+    """Complaint 16."""
     memory = Buffer(16)
     count = sys.getrefcount(memory)
     first = Memcpy(srcHost=memory)

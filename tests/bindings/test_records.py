@@ -127,6 +127,7 @@ def test_floats() -> None:
 
 
 def test_enums_in_fields_are_open() -> None:
+    """Complaint 9."""
     location = CUmemLocation(type=4444)
     assert location.type.name is None
     assert location.type == 4444
@@ -181,6 +182,7 @@ def test_arrays_of_numbers() -> None:
 
 
 def test_nested_views_write_through() -> None:
+    """Complaint 19."""
     attribute = CUlaunchAttribute()
     attribute.value.clusterDim.x = 7
     view = attribute.value.clusterDim
@@ -192,6 +194,7 @@ def test_nested_views_write_through() -> None:
 
 
 def test_members_of_a_union_share_memory() -> None:
+    """Complaint 20."""
     value = driver.CUlaunchAttributeValue(priority=-2)
     assert value.cooperative == -2
     assert value.clusterDim.x == 2**32 - 2
@@ -213,6 +216,7 @@ def test_views_keep_their_owner_alive() -> None:
 
 
 def test_elements_of_an_array_are_views() -> None:
+    """Complaint 19."""
     frame = runtime.cudaEglFrame()
     frame.planeDesc[1].width = 9
     assert [plane.width for plane in frame.planeDesc] == [0, 9, 0]

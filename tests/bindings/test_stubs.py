@@ -47,11 +47,13 @@ def check(run: Run, program: Path) -> str:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_stub_agrees_with_the_module(run: Run, module: str) -> None:
+    """Complaint 6."""
     result = run("mypy.stubtest", module)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_stubs_are_strictly_typed(run: Run) -> None:
+    """Complaint 6."""
     names = [path.stem for path in sorted(PACKAGE.glob("*.pyi")) if path.stem != "__init__"]
     assert {"driver", "runtime", "nvrtc", "_core", "_types"} <= set(names)
     result = run("mypy", "--strict", "-m", "cubind", *(word for name in names for word in ("-m", f"cubind.{name}")))
@@ -63,6 +65,7 @@ def test_a_program_of_a_user_is_accepted(run: Run) -> None:
 
 
 def test_mistakes_are_found(run: Run) -> None:
+    """Complaint 4: a status that is compared is found before the program runs."""
     program = HERE / "typed_mistakes.py"
     lines = program.read_text().splitlines()
     expected = [(n, mark[1]) for n, line in enumerate(lines, 1) if (mark := re.search(r"# error: \[(.+)\]", line))]

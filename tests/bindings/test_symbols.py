@@ -63,6 +63,7 @@ def test_the_table_has_the_functions_of_the_facts(name: str) -> None:
 
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_every_symbol_is_exported(name: str) -> None:
+    """Complaint 10."""
     rows, there = table(name), exported(name)
     assert {symbol for symbol, *_ in rows} - there == set()
     assert {per_thread for *_, per_thread, _ in rows if per_thread} - there == set()

@@ -35,6 +35,7 @@ def tree(made: Path, tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_check_of_an_untouched_tree(tree: tuple[Path, Path], capsys: Out) -> None:
+    """Complaint 1: what is generated is what this tree's generator makes, and anybody can run it."""
     assert run(*tree, "emit", "--check") == 0
     assert capsys.readouterr().out == "10 generated files are what the facts and policies give\n"
 
@@ -61,7 +62,7 @@ def test_check_finds_what_differs(tree: tuple[Path, Path], capsys: Out) -> None:
 
 
 def test_check_finds_changed_facts_and_decisions(tree: tuple[Path, Path], capsys: Out) -> None:
-    """Whoever edits a policy or the facts and does not emit is told."""
+    """Complaint 1: whoever edits a policy or the facts and does not emit is told."""
     root, _ = tree
     change(root / "policy" / "toy.toml", 'toyTry.result = "out"', 'toyTry.result = "inout"')
     assert run(*tree, "emit", "--check") == 1

@@ -36,7 +36,7 @@ def _index_or_skip(folder: Path) -> None:
 
 
 def test_unpinned_version_is_added_without_a_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Pinned, parsed and merged in a copy of generator/; what is emitted does not change, since it is not the target."""
+    """Complaint 1: pinned, parsed and merged in a copy of generator/; what is emitted stays, since it is not the target."""
     _index_or_skip(tmp_path / "probe")
     root, out = tmp_path / "generator", tmp_path / "out"
     for folder in ("api", "policy"):

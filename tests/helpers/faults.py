@@ -9,6 +9,7 @@ import ctypes
 import platform
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from .fakes import PACKAGE
@@ -30,13 +31,26 @@ __attribute__((constructor)) static void load(void) {
     void *device = dlopen(DEVICE, RTLD_NOW | RTLD_LOCAL);
     for (int i = 0; i < COUNT; i++) real_functions[i] = dlsym(device, names[i]);
 }
+/* Where the calls under way return to: the real function returns to `after` in the stubs instead, for its status to be seen. */
+static __thread struct { int i; void *back; } under_way[100];
+static __thread int depth;
+
 /* What a stub asks: the status to return, 0 for a call that goes on. */
-__attribute__((visibility("hidden"))) int ask(int i) {
+__attribute__((visibility("hidden"))) int ask(int i, void *back) {
     pthread_mutex_lock(&lock);
-    int refuse = total++ == refused;
-    if (refuse) last = i; else calls[i]++;
+    int is_api = !__builtin_strncmp(names[i], "cu", 2) && names[i][2] < 'a'; /* the device's own have no status */
+    int refuse = is_api && total++ == refused;
+    if (refuse) last = i;
     pthread_mutex_unlock(&lock);
-    return refuse ? status : 0;
+    if (refuse) return status;
+    under_way[depth].i = i;
+    under_way[depth++].back = back;
+    return 0;
+}
+__attribute__((visibility("hidden"))) void *answered(int result) {
+    void *back = under_way[--depth].back;
+    if (!result) __atomic_fetch_add(&calls[under_way[depth].i], 1, __ATOMIC_RELAXED);
+    return back;
 }
 /* Refuses call number n from now on, counted from 0, with a status; -1: none. */
 void fault_arm(long n, int with) { pthread_mutex_lock(&lock); total = 0; refused = n; status = with; last = -1; pthread_mutex_unlock(&lock); }
@@ -55,7 +69,8 @@ _STUB = """
     mov ${index}, %eax
     jmp common
 """
-# Argument registers survive the question; the stack is as the caller left it when the real function begins.
+# Argument registers survive the question; the stack is as the caller left it when the real function begins, but for the address
+# that it returns to.
 _COMMON = """
 .text
 common:
@@ -63,6 +78,7 @@ common:
     sub $64, %rsp
     movsd %xmm0, 0(%rsp); movsd %xmm1, 8(%rsp); movsd %xmm2, 16(%rsp); movsd %xmm3, 24(%rsp)
     mov %eax, %edi
+    mov 120(%rsp), %rsi
     call ask
     mov %eax, %r11d
     movsd 0(%rsp), %xmm0; movsd 8(%rsp), %xmm1; movsd 16(%rsp), %xmm2; movsd 24(%rsp), %xmm3
@@ -70,18 +86,29 @@ common:
     pop %rax; pop %r9; pop %r8; pop %rcx; pop %rdx; pop %rsi; pop %rdi
     test %r11d, %r11d
     jne 1f
+    lea after(%rip), %r11
+    mov %r11, (%rsp)
     mov real_functions@GOTPCREL(%rip), %r11
     jmp *(%r11,%rax,8)
 1:  mov %r11d, %eax
     ret
+after:
+    push %rax
+    sub $8, %rsp
+    mov %eax, %edi
+    call answered
+    mov %rax, %r11
+    add $8, %rsp
+    pop %rax
+    jmp *%r11
 """
 
 
-def build(folder: Path) -> Path:
-    """Makes the driver in `folder`."""
+def build(folder: Path, without: Iterable[str] = ()) -> Path:
+    """Makes the driver in `folder`; without: functions that it does not have, as an older one."""
     listed = subprocess.run(["nm", "-D", "--defined-only", DEVICE], capture_output=True, text=True, check=True).stdout
     # without the resolver, cubind looks functions up by their names, and finds the stubs
-    names = sorted(set(re.findall(r" [TW] (\w+)", listed)) - {"cuGetProcAddress", "cuGetProcAddress_v2"})
+    names = sorted(set(re.findall(r" [TW] (\w+)", listed)) - {"cuGetProcAddress", "cuGetProcAddress_v2", *without})
     quoted = ", ".join(f'"{name}"' for name in names)
     source, stubs, library = folder / "faults.c", folder / "stubs.s", folder / "libcuda.so.1"
     source.write_text(f'#define NAMES {quoted}\n#define DEVICE "{DEVICE}"\n{_CODE}')
@@ -125,5 +152,5 @@ class Faults:
         return str(self._c.fault_refused().decode())
 
     def calls(self, *names: str) -> int:
-        """How often functions did their work, all together."""
+        """How often functions succeeded, all together."""
         return sum(max(0, self._c.fault_calls(name.encode())) for name in names)

@@ -56,6 +56,7 @@ def test_the_unified_layer_uses_public_names_of_the_bindings_only() -> None:
 
 
 def test_importing_the_unified_layer_imports_nothing() -> None:
+    """Complaint 26."""
     assert added("cuda_unified") == {"cuda_unified"}
 
 
@@ -65,6 +66,7 @@ def test_one_file_touches_clang() -> None:
 
 
 def test_the_package_needs_the_standard_library_only() -> None:
+    """Complaint 33."""
     allowed = {*sys.stdlib_module_names, "cubind"}
     assert {name for p in sources("bindings", ".py") for name in imported(p)} - allowed == set()
 
@@ -112,6 +114,7 @@ CORE = {"cubind", "cubind._core", "atexit", "cython_runtime"}
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_imports_the_core_only(name: str) -> None:
+    """Complaint 26."""
     assert added(f"cubind.{name}") - CORE == {f"cubind.{name}"}
 
 
@@ -158,6 +161,7 @@ def test_committed_files_name_no_machine() -> None:
 
 
 def test_the_names_of_the_unified_layer_are_typed() -> None:
+    """Complaint 6."""
     run = subprocess.run(
         [sys.executable, "-W", "ignore", ROOT / "tools" / "names.py", "--check"],
         capture_output=True,

@@ -31,6 +31,11 @@ if sys.argv[1] == "raised":
         pass
     else:
         raise SystemExit("no error")
+elif sys.argv[1] == "raised by the device":
+    try:
+        device.sync()
+    except cu.IllegalAddressError:
+        pass
 buffer = objects.pop(0)
 while objects:
     del objects[0]
@@ -42,7 +47,7 @@ except cu.IllegalAddressError:
 """
 
 
-@pytest.mark.parametrize(("what", "times"), [("raised", 0), ("not raised", 1)])
+@pytest.mark.parametrize(("what", "times"), [("raised", 0), ("raised by the device", 0), ("not raised", 1)])
 def test_objects_that_go(device: cu.Device, what: str, times: int) -> None:
     if not device.is_cpu:
         pytest.skip("a GPU need not notice the access")

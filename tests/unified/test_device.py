@@ -170,6 +170,7 @@ def test_complaint_60_asking_for_a_device_makes_no_context() -> None:
 
 
 def test_no_driver_at_all() -> None:
+    """Complaints 31 and 60."""
     script = """
         import cuda_unified as cu
         assert not cu.Device.is_available()
@@ -177,3 +178,20 @@ def test_no_driver_at_all() -> None:
         except cu.LibraryNotFoundError as error: print(type(error).__name__, isinstance(error, cu.CudaError))
     """
     assert fakes.run(script, PYTHONPATH=faults_root()).split() == ["LibraryNotFoundError", "True"]
+
+
+@pytest.mark.parametrize("use", ["device.name", "device.properties.max_threads_per_block", "cu.memory_report()"])
+def test_the_warning_of_the_cpu_device_is_at_the_programs_line(use: str) -> None:
+    script = f"""
+import warnings
+import cuda_unified as cu
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    device = cu.Device(0)
+    device.sync()
+    {use}
+print(*[(w.filename, w.lineno) for w in caught])
+"""
+    if not cu.Device(0).is_cpu:
+        pytest.skip("there is a GPU")
+    assert fakes.run(script, PYTHONPATH=faults_root(), CUBIND_DEVICE="auto").strip() == "('<string>', 8)"

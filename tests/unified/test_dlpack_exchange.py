@@ -52,6 +52,7 @@ def test_a_managed_tensor_of_an_array(ours, device):
 
 
 def test_there_and_back(ours):
+    """Complaints 25 and 52."""
     there = np.arange(5)
     out, made = ctypes.c_void_p(), ctypes.py_object()
     assert ours.from_object(cu.as_array(there), out) == 0
@@ -170,6 +171,7 @@ class Foreign:
 
 
 def test_the_fast_path():
+    """Complaints 25 and 52."""
     there = np.arange(4, dtype="f4")
     producer = Producer(there.ctypes.data, (4,), (1,))
     foreign = Foreign(producer)

@@ -12,7 +12,7 @@ import cuda_unified as cu
 from cubind import driver
 from cuda_unified._declared import kinds as both
 from cuda_unified._declared import of_ptx
-from cuda_unified._mangled import kinds
+from cuda_unified._mangled import kinds, written
 from tests.unified.kernels import Library, ptx
 
 
@@ -296,3 +296,27 @@ def test_kinds_of_all_builtin_types() -> None:
 )  # fmt: skip
 def test_garbage_is_not_read(name: str) -> None:
     assert kinds(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "as_written"),
+    [
+        ("saxpy", "saxpy"),
+        ("_Z5plainPfi", "plain"),
+        ("_ZN2ns5scaleIfLi4EEEvPT_", "ns::scale<float, 4>"),
+        ("_Z6simpleIPKcEvPT_", "simple<const char *>"),
+        ("_Z6simpleIN2ns5Outer2InEEvPT_", "simple<ns::Outer::In>"),
+        ("_Z4litsILb1ELj7ELln3ELx5EEvi", "lits<true, 7u, -3l, 5ll>"),
+        ("_ZN2ns4packIJifPfEEEvDpT_", "ns::pack<int, float, float *>"),
+        ("_ZN2ns12_GLOBAL__N_14anonIiEEvT_", "ns::(anonymous namespace)::anon<int>"),
+        ("_Z6simpleIA4_iEvPT_", "simple<int[4]>"),
+        ("_Z3twoISt4pairIifES1_EvPT_T0_", "two<std::pair<int, float>, std::pair<int, float>>"),
+        ("_Z6simpleIVKfEvPT_", "simple<volatile const float>"),
+        ("_ZZ4mainENKUlvE_clEv", "_ZZ4mainENKUlvE_clEv"),  # a lambda: not read, and shown as it is
+        ("_Z", "_Z"),
+        ("_Z999k", "_Z999k"),
+        ("_Z1kI" + "P" * 5000 + "fEvv", "_Z1kI" + "P" * 5000 + "fEvv"),
+    ],
+)
+def test_names_as_cxx_writes_them(name: str, as_written: str) -> None:
+    assert written(name) == as_written

@@ -145,6 +145,7 @@ def test_calls_that_are_not_launches(library: Library, stream: Any) -> None:
 
 
 def test_a_bound_launcher(library: Library, stream: Any, out: Memory) -> None:
+    """Complaint 24."""
     bound = library["three"].bind(stream, ONE, out.buffer, 0, 1.5)
     assert (bound.kernel, bound.config, bound.stream) == (library["three"], ONE, stream)
     for i in range(1, 4):
@@ -271,6 +272,7 @@ def test_closed_things(library: Library, device: Any, out: Memory) -> None:
 
 
 def test_more_threads_than_the_kernel_can_have(library: Library, stream: Any, out: Memory) -> None:
+    """Complaint 47."""
     with pytest.raises(cu.CudaError) as caught:
         library["narrow"][3, (65, 2), stream](out.buffer)
     error = caught.value

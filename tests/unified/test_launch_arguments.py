@@ -261,14 +261,14 @@ WRONG = [
     ("s12", Pair(word=1), ("12 bytes", "Pair of 8 bytes")),
     ("s12", b"abc", ("12 bytes", "bytes of 3 bytes")),
     ("s3", np.void(b"abcd"), ("3 bytes", "void of 4 bytes")),
-    ("i4", None, ("4 bytes", "NoneType of 8 bytes")),
+    ("i4", None, ("4 bytes", "given None")),
     ("s3", 5, ("3 bytes", "int")),
     ("s16", 2.5, ("16 bytes", "float")),
     ("u1", 2.5, ("1 byte", "float")),
     ("u2", 1j, ("2 bytes", "complex")),
     ("f4", 1j, ("4 bytes", "complex")),
-    ("i4", "five", ("str",)),
-    ("p8", "five", ("str",)),
+    ("i4", "five", ("expected a parameter of 4 bytes, given str",)),
+    ("p8", "five", ("expected a parameter of 8 bytes, given str",)),
     ("p8", [1, 2], ("list",)),
     ("p8", (1, 2), ("tuple",)),
     ("p8", {}, ("dict",)),
@@ -333,7 +333,8 @@ def test_an_int_for_a_float_of_a_cpp_kernel_is_converted(library: Library, strea
 
 
 def test_types_of_a_cpp_kernel_are_checked(library: Library, stream: Any, out: Memory) -> None:
-    kernel, name = library["typed<float, int>"], library.names["typed<float, int>"]
+    kernel, name = library["typed<float, int>"], "typed<float, int>"  # and not the mangled one
+    assert kernel.name == library.names[name] and kernel.cxx_name == name
     good = [out.buffer, 1, 2.5, None, 3]
     for i, value, error, text in (
         (0, 2.5, TypeError, "expected a pointer of 8 bytes, given float"),

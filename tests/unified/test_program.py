@@ -239,3 +239,10 @@ def test_the_log_of_warnings() -> None:
     assert "unused" in program.compile().log
     assert "unused" in program.compile().log, "from the cache too"
     assert program.compile(disable_warnings=True).log == ""
+
+
+def test_compile_kernel_takes_the_name_of_the_source_too(device: cu.Device) -> None:
+    with pytest.raises(cu.CompileError, match=r"mine\.cu\(1\)"):
+        cu.compile_kernel("int x = ;", "k", name="mine.cu")
+    source = "template <class T> __global__ void k(T *p) { *p = 1; }"
+    assert cu.compile_kernel(source, "k<float>", name="mine.cu").cxx_name == "k<float>"

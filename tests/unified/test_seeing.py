@@ -33,6 +33,7 @@ def test_report_of_the_command() -> None:
 
 
 def test_where_nothing_is() -> None:
+    """Complaint 31."""
     script = """
         import cuda_unified as cu
         found = cu.info()
