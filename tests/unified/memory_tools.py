@@ -32,7 +32,7 @@ def held(stream):
 def run(program, **environment):
     """Runs a program in a process of its own; its output.  Anything on stderr fails."""
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", program],  # of fork, from 3.12 on
         capture_output=True,
         text=True,
         timeout=60,

@@ -134,8 +134,10 @@ std::vector<Moment> Context::implied_waits(const Stream &stream) {
 }
 
 void Context::fail(Status status, const Fault &fault) {
-    int none = 0;
-    if (fault_.compare_exchange_strong(none, static_cast<int>(status))) report(status, fault);
+    std::lock_guard<std::mutex> guard(failing_);
+    if (fault_) return;
+    report(status, fault); // before the status: whoever sees that asks for the report
+    fault_ = static_cast<int>(status);
 }
 
 void Context::own(std::shared_ptr<Object> object) {

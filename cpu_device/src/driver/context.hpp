@@ -55,6 +55,7 @@ class Context : public Object, public std::enable_shared_from_this<Context> {
   private:
     std::atomic<bool> alive_{false};
     std::atomic<int> fault_{0};
+    std::mutex failing_;
     std::mutex lock_;
     uint64_t life_ = 0; // how many times it began
     std::shared_ptr<Stream> legacy_;
