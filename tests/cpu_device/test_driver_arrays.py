@@ -29,8 +29,8 @@ def test_descriptions_and_lifetimes() -> None:
         arguments = {"Width": 10, "Height": 5, "Format": F.CU_AD_FORMAT_FLOAT, "NumChannels": 1} | change
         assert name(d.cuArrayCreate, d.CUDA_ARRAY_DESCRIPTOR(**arguments)) == bad, change
     assert name(d.cuArrayCreate, d.CUDA_ARRAY_DESCRIPTOR(Width=1, Format=F.CU_AD_FORMAT_NV12, NumChannels=1)) == "CUDA_ERROR_NOT_SUPPORTED"
-    cube = d.CUDA_ARRAY3D_DESCRIPTOR(Width=4, Height=4, Depth=6, Format=F.CU_AD_FORMAT_FLOAT, NumChannels=1, Flags=4)
-    assert name(d.cuArray3DCreate, cube) == "CUDA_ERROR_NOT_SUPPORTED"
+    sparse = d.CUDA_ARRAY3D_DESCRIPTOR(Width=4, Height=4, Format=F.CU_AD_FORMAT_FLOAT, NumChannels=1, Flags=0x40)
+    assert name(d.cuArray3DCreate, sparse) == "CUDA_ERROR_NOT_SUPPORTED"
     # what a context made goes with it
     made = d.cuCtxCreate(None, 0, 0)
     b = d.cuArrayCreate(p)

@@ -61,3 +61,69 @@ def test_the_first_version_says_which_copy_failed() -> None:
     attributes.srcAccessOrder = 0
     assert (batch(a + 32), failed.value) == (1, 2**64 - 1)
     """)
+
+
+def test_copies_with_attributes_and_of_rows() -> None:
+    on_cpu("""
+    import numpy as np
+    STREAM, CALL = (d.CUmemcpyAttributes(srcAccessOrder=k) for k in (1, 2))
+    s = d.cuStreamCreate(1)
+    host = np.arange(4 * 6 * 8, dtype=np.uint8).reshape(4, 6, 8)
+    a, b = d.cuMemAlloc(4096), d.cuMemAlloc(4096)
+    d.cuMemcpyWithAttributesAsync(a, host.ctypes.data, host.nbytes, STREAM, s)
+    back = np.zeros_like(host)
+    d.cuMemcpyWithAttributesAsync(back.ctypes.data, a, host.nbytes, CALL, s)
+    assert (back == host).all()
+    # rows in memory: bytes
+    def pointer(p, row=0, height=0): return {"type": 1, "op": {"ptr": {"ptr": p, "rowLength": row, "layerHeight": height}}}
+    def in_array(array, x=0, y=0, z=0): return {"type": 2, "op": {"array": {"array": array, "offset": {"x": x, "y": y, "z": z}}}}
+    def op(to, source, width, height, depth, order=1):
+        return d.CUDA_MEMCPY3D_BATCH_OP(src=source, dst=to, extent={"width": width, "height": height, "depth": depth}, srcAccessOrder=order)
+    d.cuMemsetD8(b, 0, 4096)
+    d.cuCtxSynchronize()                                    # the other stream does not wait for it
+    part = op(pointer(b, 10, 7), pointer(a + 8 + 2, 8, 6), 5, 3, 2)
+    # texels of an array of 4 bytes each, there and back
+    F = d.CUarray_format
+    array = d.cuArray3DCreate(d.CUDA_ARRAY3D_DESCRIPTOR(Width=6, Height=5, Depth=4, Format=F.CU_AD_FORMAT_UNSIGNED_INT8, NumChannels=4))
+    into = op(in_array(array, 1, 2, 1), pointer(a, 2, 6), 2, 3, 2)
+    out = op(pointer(b + 1024), in_array(array, 1, 2, 1), 2, 3, 2)
+    d.cuMemcpy3DBatchAsync(3, [part, into, out], 0, s)
+    d.cuStreamSynchronize(s)
+    got = np.zeros(4096, np.uint8)
+    d.cuMemcpyDtoH(got, b, 4096)
+    assert (got[:140].reshape(2, 7, 10)[:, :3, :5] == host[:2, 1:4, 2:7]).all() and got[:140].sum() == host[:2, 1:4, 2:7].sum()
+    assert (got[1024:1024 + 48].reshape(2, 3, 8) == host[:2, :3]).all()
+    d.cuMemcpy3DWithAttributesAsync(op(pointer(b), pointer(a), 8, 6, 4, 3), 0, s)
+    d.cuStreamSynchronize(s)
+    d.cuMemcpyDtoH(got, b, 192)
+    assert (got[:192] == host.ravel()).all()
+    bad = "CUDA_ERROR_INVALID_VALUE"
+    good = op(pointer(b), pointer(a), 8, 6, 4)
+    d.cuMemsetD8(b, 9, 16)
+    for wrong in (op(pointer(b), pointer(a), 0, 1, 1), op(pointer(0), pointer(a), 8, 1, 1), op(pointer(b, 7), pointer(a), 8, 2, 1), op(pointer(b), pointer(a), 4096, 2, 1),
+                  op(pointer(b), pointer(a), 8, 1, 1, 0), op(pointer(b), pointer(a), 8, 1, 1, 4), op(in_array(array), pointer(a), 7, 1, 1),
+                  op(in_array(array, 6), pointer(a), 1, 1, 1), op(in_array(array, 1 << 62), pointer(a), 1 << 62, 1, 1), op(pointer(b), {"type": 3}, 8, 1, 1)):
+        assert name(d.cuMemcpy3DBatchAsync, 2, [good, wrong], 0, s) == bad, wrong
+    assert name(d.cuMemcpy3DBatchAsync, 1, [op(in_array(12345), pointer(a), 1, 1, 1)], 0, s) == "CUDA_ERROR_INVALID_HANDLE"
+    assert name(d.cuMemcpy3DBatchAsync, 1, [good], 1, s) == name(d.cuMemcpy3DBatchAsync, 1, [good], 0, None) == bad
+    assert words(b, 1) == [0x09090909]                      # nothing of a refused batch was copied
+    """)
+
+
+def test_names_that_older_programs_call() -> None:
+    on_cpu("""
+    import ctypes
+    library = ctypes.CDLL(LIBRARY)
+    p = d.cuMemAllocManaged(4096, 1)
+    u, n = ctypes.c_uint64, 4096
+    assert library.cuMemAdvise(u(p), u(n), 3, 0) == 0      # preferred location: device 0
+    A = d.CUmem_range_attribute
+    data = bytearray(4)
+    def where():
+        assert library.cuMemRangeGetAttribute((ctypes.c_char * 4).from_buffer(data), u(4), int(A.CU_MEM_RANGE_ATTRIBUTE_PREFERRED_LOCATION), u(p), u(n)) == 0
+        return int.from_bytes(data, "little", signed=True)
+    assert where() == 0
+    assert library.cuMemAdvise(u(p), u(n), 3, -1) == 0 and where() == -1
+    assert library.cuMemPrefetchAsync(u(p), u(n), 0, None) == 0 and library.cuMemPrefetchAsync(u(p), u(n), -1, None) == 0
+    assert library.cuMemAdvise(u(p), u(n), 3, 7) == 101 and library.cuMemAdvise(u(64), u(n), 3, 0) == 1
+    """)

@@ -60,7 +60,13 @@ FUNCTIONS = {
     "cuArrayCreate_v2": "oo", "cuArrayGetPlane": "onn", "cuMipmappedArrayCreate": "oon", "cuMipmappedArrayGetLevel": "onn",
     "cuMipmappedArrayDestroy": "n", "cuTexObjectCreate": "ooo0", "cuTexObjectDestroy": "n", "cuTexObjectGetTextureDesc": "on",
     "cuTexObjectGetResourceDesc": "on", "cuSurfObjectCreate": "oo", "cuSurfObjectDestroy": "n", "cuSurfObjectGetResourceDesc": "on",
-    "cuMemcpyHtoA_v2": "nnon", "cuMemcpyAtoH_v2": "onnn", "cuMemcpyAtoA_v2": "nnnnn", "cuCtxDisablePeerAccess": "n",
+    "cuStreamWriteValue32_v2": "nnnn", "cuStreamWriteValue64_v2": "nnnn", "cuStreamBatchMemOp_v2": "nnon", "cuStreamSetAttribute": "nno",
+    "cuGraphBatchMemOpNodeGetParams": "no", "cuGraphBatchMemOpNodeSetParams": "no", "cuGraphExecBatchMemOpNodeSetParams": "nno",
+    "cuIpcGetMemHandle": "on", "cuIpcCloseMemHandle": "n", "cuIpcGetEventHandle": "on", "cuMemPoolExportPointer": "on",
+    "cuMemPoolImportPointer": "ono", "cuMemPoolExportToShareableHandle": "onnn", "cuMemPoolImportFromShareableHandle": "onnn",
+    "cuMemExportToShareableHandle": "onnn", "cuMemImportFromShareableHandle": "onn", "cuMemAdvise": "nnnn", "cuMemPrefetchAsync": "nnnn",
+    "cuMemcpy3DBatchAsync_v2": "nonn", "cuMemcpy3DWithAttributesAsync": "onn", "cuMemcpyWithAttributesAsync": "nnnon",
+    "cuStreamGetGreenCtx": "no", "cuMemcpyHtoA_v2": "nnon", "cuMemcpyAtoH_v2": "onnn", "cuMemcpyAtoA_v2": "nnnnn", "cuCtxDisablePeerAccess": "n",
 }
 at = ctypes.addressof(room)
 seen = set()

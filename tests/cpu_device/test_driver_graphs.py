@@ -384,6 +384,6 @@ def test_nodes_of_any_type() -> None:
     assert name(d.cuGraphNodeSetParams, b, got) == bad and name(d.cuGraphAddNode, g, [], None, None, d.CUgraphNodeParams(type=99)) == bad
     got.reserved0 = (0, 1, 0)
     assert name(d.cuGraphAddNode, g, [], None, None, got) == bad
-    for kind in (T.CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL, T.CU_GRAPH_NODE_TYPE_BATCH_MEM_OP):
+    for kind in (T.CU_GRAPH_NODE_TYPE_EXT_SEMAS_SIGNAL, T.CU_GRAPH_NODE_TYPE_EXT_SEMAS_WAIT):
         assert name(d.cuGraphAddNode, g, [], None, None, d.CUgraphNodeParams(type=kind)) == "CUDA_ERROR_NOT_SUPPORTED"
     """)

@@ -112,7 +112,7 @@ def test_statuses() -> None:
     assert name(d.cuMemCreate, M, prop(7), 0) == "CUDA_ERROR_INVALID_DEVICE"
     assert name(d.cuMemCreate, 1 << 45, prop(), 0) == "CUDA_ERROR_OUT_OF_MEMORY"
     exported = prop()
-    exported.requestedHandleTypes = d.CUmemAllocationHandleType.CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR
+    exported.requestedHandleTypes = d.CUmemAllocationHandleType.CU_MEM_HANDLE_TYPE_FABRIC
     assert name(d.cuMemCreate, M, exported, 0) == refused
     for arguments in ((a + 4096, M, 0, h, 0), (a, 4 * M, 0, h, 0), (a, M, M, h, 0), (a, M, 0, h, 1), (a, M, 0, 12345, 0), (a + 3 * M, 2 * M, 0, h, 0),
                       (12345 * M, M, 0, h, 0), (a, 0, 0, h, 0)):

@@ -343,7 +343,7 @@ def test_what_stops_a_kernel() -> None:
 
 def test_forms_that_are_refused() -> None:
     on_textures("""
-    for form in ("tex.cube.v4.f32.f32", "tex.2d.v4.f16.f32", "tex.2d.v2.f16x2.f32", "tex.2dms.v4.f32.s32", "tld4.r.cube.v4.f32.f32"):
+    for form in ("tex.cube.v4.f32.s32", "tex.2d.v4.f16.f32", "tex.2d.v2.f16x2.f32", "tex.2dms.v4.f32.s32", "tld4.r.cube.v4.f32.f32"):
         assert name(module, fetcher(form, TWO, 2)) in ("CUDA_ERROR_NOT_SUPPORTED", "CUDA_ERROR_INVALID_PTX"), form
     plain = fetcher("tex.2d.v4.f32.f32", TWO, 2)
     assert name(module, plain.replace("[%o,", "[%o, %x,")) == "CUDA_ERROR_NOT_SUPPORTED"         # a sampler

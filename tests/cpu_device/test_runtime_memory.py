@@ -231,3 +231,37 @@ def test_pools_and_memory_in_stream_order() -> None:
         assert name(r.cudaMemPoolGetAttribute, 4096, 1) != "cudaSuccess"
         """
     )
+
+
+def test_memory_and_events_of_another_process() -> None:
+    on_runtime(
+        """
+        import subprocess, sys
+        p, e = r.cudaMalloc(4000), r.cudaEventCreateWithFlags(r.cudaEventInterprocess | r.cudaEventDisableTiming)
+        r.cudaMemset(p, 3, 4000)
+        r.cudaEventRecord(e, None)
+        memory, event = bytes(r.cudaIpcGetMemHandle(p)), bytes(r.cudaIpcGetEventHandle(e))
+        assert name(r.cudaIpcOpenMemHandle, r.cudaIpcMemHandle_t(reserved=memory), 1) == "cudaErrorDeviceUninitialized"
+        other = '''
+        import sys
+        from cubind import runtime as r
+        memory, event = map(bytes.fromhex, sys.argv[1:])
+        e = r.cudaIpcOpenEventHandle(r.cudaIpcEventHandle_t(reserved=event))
+        r.cudaStreamWaitEvent(None, e, 0)
+        q = r.cudaIpcOpenMemHandle(r.cudaIpcMemHandle_t(reserved=memory), r.cudaIpcMemLazyEnablePeerAccess)
+        data = bytearray(4000)
+        r.cudaMemcpy(data, q, 4000, r.cudaMemcpyDeviceToHost)
+        assert data == bytes([3]) * 4000
+        r.cudaMemset(q, 4, 2000)
+        r.cudaDeviceSynchronize()
+        r.cudaIpcCloseMemHandle(q)
+        r.cudaEventDestroy(e)
+        '''
+        import textwrap
+        subprocess.run([sys.executable, "-c", textwrap.dedent(other), memory.hex(), event.hex()], check=True, timeout=60)
+        data = bytearray(4000)
+        r.cudaMemcpy(data, p, 4000, r.cudaMemcpyDeviceToHost)
+        assert data == bytes([4]) * 2000 + bytes([3]) * 2000
+        assert name(r.cudaIpcCloseMemHandle, p) == "cudaErrorInvalidValue"
+        """
+    )

@@ -1,5 +1,6 @@
 // Device memory and managed memory: allocated, freed, asked about.
 #include "call.hpp"
+#include "imported.hpp"
 #include "ledger.hpp"
 
 using namespace cpu_device;
@@ -55,6 +56,10 @@ CUresult cuMemAllocManaged(CUdeviceptr *out, size_t size, unsigned flags) {
 CUresult cuMemFree_v2(CUdeviceptr address) {
     return in_context_unnoticed([&](Context &context) {
         if (!address) return CUDA_SUCCESS;
+        if (is_import(address, true)) {
+            context.synchronize();
+            return drop_import(address, true) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+        }
         const Allocation *found = memory().find(address, 1);
         const bool ours = found && found->base == address &&
                           (found->kind == MemoryKind::device || found->kind == MemoryKind::managed);

@@ -9,17 +9,21 @@ namespace cpu_device {
 namespace {
 
 constexpr size_t kMostWidth = 131072, kMostLayers = 2048, kMostDepth = 16384;
-constexpr unsigned kFlags = CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_SURFACE_LDST | CUDA_ARRAY3D_TEXTURE_GATHER;
+constexpr unsigned kFlags =
+    CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP | CUDA_ARRAY3D_SURFACE_LDST | CUDA_ARRAY3D_TEXTURE_GATHER;
 
 // The texels of an array, without memory yet.
 CUresult measure(const CUDA_ARRAY3D_DESCRIPTOR &p, Texels &t) {
-    if (p.Flags & ~kFlags) return CUDA_ERROR_NOT_SUPPORTED; // cube maps, sparse and planar arrays
+    if (p.Flags & ~kFlags) return CUDA_ERROR_NOT_SUPPORTED; // sparse and planar arrays
     if (!texel_format(p.Format, p.NumChannels, t.format)) {
         const auto format = static_cast<unsigned>(p.Format);
         const bool plain = format <= CU_AD_FORMAT_FLOAT && p.NumChannels <= 4;
         return plain ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_NOT_SUPPORTED;
     }
-    t.layered = p.Flags & CUDA_ARRAY3D_LAYERED;
+    t.cube = p.Flags & CUDA_ARRAY3D_CUBEMAP; // faces are layers
+    t.layered = t.cube || p.Flags & CUDA_ARRAY3D_LAYERED;
+    const bool cubes = p.Flags & CUDA_ARRAY3D_LAYERED ? p.Depth && p.Depth % 6 == 0 : p.Depth == 6;
+    if (t.cube && (p.Width != p.Height || !cubes)) return CUDA_ERROR_INVALID_VALUE;
     if (!p.Width || p.Width > kMostWidth || p.Height > kMostWidth) return CUDA_ERROR_INVALID_VALUE;
     if (t.layered ? !p.Depth || p.Depth > kMostLayers : p.Depth && !p.Height) return CUDA_ERROR_INVALID_VALUE;
     if (!t.layered && p.Depth > kMostDepth) return CUDA_ERROR_INVALID_VALUE;
@@ -178,7 +182,7 @@ CUresult cuArrayGetPlane(CUarray *out, CUarray handle, unsigned) {
 CUresult cuMipmappedArrayCreate(CUmipmappedArray *out, const CUDA_ARRAY3D_DESCRIPTOR *p, unsigned levels) {
     return in_context_unnoticed([&](Context &context) {
         if (!out || !p || !levels) return CUDA_ERROR_INVALID_VALUE;
-        const bool layered = p->Flags & CUDA_ARRAY3D_LAYERED;
+        const bool layered = p->Flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP);
         size_t longest = std::max({p->Width, p->Height, layered ? size_t(1) : p->Depth});
         unsigned most = 1;
         for (; longest > 1; longest /= 2) most++;

@@ -1,6 +1,8 @@
 // The life of a context, its streams, and which context a thread uses.
 #include "context.hpp"
 
+#include "imported.hpp"
+
 #include "capture.hpp"
 #include "export_tables.hpp"
 #include "ledger.hpp"
@@ -72,6 +74,7 @@ void Context::end() {
     }
     for (const auto &[handle, object] : owned) remove_handle(static_cast<HandleKind>(handle >> 40), handle);
     ledger().release_all(id);
+    drop_imports(id);
 }
 
 std::shared_ptr<Stream> Context::legacy_stream() {

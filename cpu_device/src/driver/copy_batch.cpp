@@ -78,6 +78,12 @@ CUresult cuMemcpyBatchAsync(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, s
     return run({to, from, sizes, n, attributes, firsts, attributes_n}, failed ? *failed : unused, stream);
 }
 
+CUresult cuMemcpyWithAttributesAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUmemcpyAttributes *attributes,
+                                     CUstream stream) {
+    size_t unused = 0, first = 0;
+    return run({&to, &from, &size, 1, attributes, &first, 1}, unused, stream);
+}
+
 CUresult cuMemcpyBatchAsync_v2(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes, size_t n,
                                CUmemcpyAttributes *attributes, size_t *firsts, size_t attributes_n, CUstream stream) {
     size_t unused = 0;

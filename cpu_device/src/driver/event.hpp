@@ -9,6 +9,7 @@
 
 #include "generated_exports.hpp"
 #include "handle.hpp"
+#include "shared_event.hpp"
 #include "timeline.hpp"
 
 namespace cpu_device {
@@ -33,6 +34,8 @@ class Event : public Object {
 
     const std::shared_ptr<Context> owner;
     const unsigned flags;
+    std::shared_ptr<SharedEvent> shared; // of several processes: what counts instead of moment()
+    bool imported = false;               // made by another one
     // What it stands for where it was last recorded in a capture; the lock of captures is held.
     std::shared_ptr<EventCapture> capture;
     std::atomic<bool> captured{false};

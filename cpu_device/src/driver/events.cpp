@@ -2,6 +2,7 @@
 #include "call.hpp"
 #include "capture.hpp"
 #include "event.hpp"
+#include "poll.hpp"
 
 namespace cpu_device {
 
@@ -9,7 +10,11 @@ Event::Event(Context &context, unsigned flags_) : owner(context.shared_from_this
 
 void Event::record(Stream &stream) {
     auto time = std::make_shared<Clock::time_point>();
-    const Moment moment = stream.submit([time] { *time = Clock::now(); });
+    const uint64_t recording = shared ? shared->begin() : 0;
+    const Moment moment = stream.submit([time, recording, all = shared] {
+        *time = Clock::now();
+        if (all) all->end(recording);
+    });
     std::lock_guard<std::mutex> guard(lock_);
     moment_ = moment;
     time_ = std::move(time);
@@ -25,9 +30,11 @@ std::function<void()> Event::begin_record(Stream &stream) {
         time_ = time;
         stream_ = stream.weak_from_this();
     }
-    return [time, timeline] {
+    const uint64_t recording = shared ? shared->begin() : 0;
+    return [time, timeline, recording, all = shared] {
         *time = Clock::now();
         timeline->advance(1);
+        if (all) all->end(recording);
     };
 }
 
@@ -107,6 +114,7 @@ CUresult cuEventCreate(CUevent *out, unsigned flags) {
         if (!out || (flags & ~kEventFlags) || (ipc && !(flags & CU_EVENT_DISABLE_TIMING)))
             return CUDA_ERROR_INVALID_VALUE;
         auto event = std::make_shared<Event>(context, flags);
+        if (ipc && !(event->shared = SharedEvent::make())) return CUDA_ERROR_OUT_OF_MEMORY;
         publish(event);
         *out = as<CUevent>(*event);
         context.own(std::move(event));
@@ -135,7 +143,8 @@ CUresult cuEventQuery(CUevent handle) {
     return on_event(handle, [](Event &event) {
         const CUresult status = event.captured ? refuse_captured(event) : check_unnoticed();
         if (status != CUDA_SUCCESS) return status;
-        return event.moment().passed() ? event.owner->fault() : CUDA_ERROR_NOT_READY;
+        const bool passed = event.shared ? event.shared->reached(event.shared->recorded()) : event.moment().passed();
+        return passed ? event.owner->fault() : CUDA_ERROR_NOT_READY;
     });
 }
 
@@ -143,6 +152,11 @@ CUresult cuEventSynchronize(CUevent handle) {
     return on_event(handle, [](Event &event) {
         const CUresult status = event.captured ? refuse_captured(event) : check_unnoticed();
         if (status != CUDA_SUCCESS) return status;
+        if (const std::shared_ptr<SharedEvent> all = event.shared) {
+            const uint64_t recording = all->recorded();
+            Poll(*event.owner, interrupts()).wait([&] { return all->reached(recording); });
+            return event.owner->fault();
+        }
         const Moment moment = event.moment();
         if (const std::shared_ptr<Stream> stream = event.stream())
             stream->finish(moment);

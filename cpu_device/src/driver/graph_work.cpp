@@ -123,6 +123,7 @@ CUresult read_work(CUhostFn function, void *data, unsigned sync_mode, NodeWork &
 CUresult read_work(CUevent handle, bool record, NodeWork &work) {
     std::shared_ptr<Event> event = lookup<Event>(handle);
     if (!event) return CUDA_ERROR_INVALID_VALUE;
+    if (event->shared && !record) return CUDA_ERROR_NOT_SUPPORTED; // another process may have recorded it
     work = EventWork{std::move(event), record};
     return CUDA_SUCCESS;
 }

@@ -191,9 +191,25 @@ CUresult get(int *out, size_t bytes, int name, const AdviceMap &map, uint64_t fi
     }
 }
 
+// How programs for CUDA 12 and before name a place.
+CUmemLocation location_of(CUdevice device) {
+    CUmemLocation location{};
+    location.type = device == CU_DEVICE_CPU ? CU_MEM_LOCATION_TYPE_HOST : CU_MEM_LOCATION_TYPE_DEVICE;
+    location.id = device == CU_DEVICE_CPU ? 0 : device;
+    return location;
+}
+
 } // namespace
 
 extern "C" {
+
+CUresult cuMemAdvise(CUdeviceptr address, size_t size, CUmem_advise advice, CUdevice device) {
+    return cuMemAdvise_v2(address, size, advice, location_of(device));
+}
+
+CUresult cuMemPrefetchAsync(CUdeviceptr address, size_t size, CUdevice device, CUstream stream) {
+    return cuMemPrefetchAsync_v2(address, size, location_of(device), 0, stream);
+}
 
 CUresult cuMemAdvise_v2(CUdeviceptr address, size_t size, CUmem_advise advice, CUmemLocation location) {
     return in_context([&](Context &) {

@@ -1,12 +1,9 @@
 // https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__MEMOP.html
 #include "memory_ops.hpp"
 
-#include "../exec/program.hpp"
 #include "../memory/written.hpp"
 #include "capture.hpp"
-#include "interrupt.hpp"
-
-#include <chrono>
+#include "poll.hpp"
 
 using namespace cpu_device;
 
@@ -129,32 +126,18 @@ class Runner {
         return nullptr;
     }
 
-    // Looks often at first, then every 50 us.
+    // The memory may be freed meanwhile.
     template <class T> bool wait(const Word &word, T wanted, unsigned flags) {
-        for (unsigned turn = 0;; turn++) {
-            const T *at = find<T>(word);
-            if (!at || given_up()) return false;
-            if (met(__atomic_load_n(at, __ATOMIC_SEQ_CST), wanted, flags)) return true;
-            if (turn < 200)
-                std::this_thread::yield();
-            else
-                std::this_thread::sleep_for(std::chrono::microseconds(50));
-        }
-    }
-
-    // Interrupted, or the context failed or has been ending for a second.
-    bool given_up() {
-        if (interrupts() != made_) fail(context_, Status::launch_failed, 0, "a stream's wait was interrupted");
-        if (context_.stop || context_.fault() != CUDA_SUCCESS) return true;
-        if (context_.alive()) return false;
-        const auto now = std::chrono::steady_clock::now();
-        if (ending_ == ending_.max()) ending_ = now;
-        return now - ending_ > std::chrono::seconds(1);
+        const T *at = nullptr;
+        Poll poll(context_, made_);
+        return poll.wait([&] {
+            at = find<T>(word);
+            return !at || met(__atomic_load_n(at, __ATOMIC_SEQ_CST), wanted, flags);
+        }) && at;
     }
 
     Context &context_;
     const uint64_t made_;
-    std::chrono::steady_clock::time_point ending_ = std::chrono::steady_clock::time_point::max();
 };
 
 CUresult submit(CUstream handle, const Op *ops, unsigned n, unsigned flags) {
@@ -207,7 +190,6 @@ CUresult read_ops(const CUstreamBatchMemOpParams *ops, unsigned n, unsigned flag
 }
 
 void run_ops(const MemoryOps &ops, Context &context, uint64_t made) {
-    const Interruptible by_signal;
     Runner runner(context, made);
     if (context.fault() != CUDA_SUCCESS) return;
     for (const Op &op : *ops)

@@ -51,13 +51,15 @@ CUresult get(void *out, int name, CUdeviceptr address, const Allocation &found) 
     case CU_POINTER_ATTRIBUTE_BUFFER_ID: return put<unsigned long long>(out, found.id);
     case CU_POINTER_ATTRIBUTE_IS_MANAGED: return put<unsigned>(out, found.kind == MemoryKind::managed);
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: return put<int>(out, found.device);
-    case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE: return put<unsigned>(out, 0);
+    case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+        return put<unsigned>(out, found.kind == MemoryKind::device && entry.size && !entry.pool && !entry.graph);
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
     case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR: return put<CUdeviceptr>(out, found.base);
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
     case CU_POINTER_ATTRIBUTE_MAPPING_SIZE: return put<size_t>(out, found.size);
     case CU_POINTER_ATTRIBUTE_MAPPED: return put<unsigned>(out, 1);
-    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES: return put<unsigned long long>(out, 0);
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+        return put<unsigned long long>(out, entry.pool ? entry.pool->handle_types : 0);
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE: return put<unsigned>(out, 0);
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS: return put<unsigned>(out, access_of(found, entry));
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE: return put(out, entry.pool ? as<CUmemoryPool>(*entry.pool) : nullptr);

@@ -34,7 +34,7 @@ CUresult Pool::get(CUmemPool_attribute name, void *value) {
     case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
     case CU_MEMPOOL_ATTR_USED_MEM_HIGH: *as_size = used_high_; return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_ALLOCATION_TYPE: *as_int = place.type; return CUDA_SUCCESS;
-    case CU_MEMPOOL_ATTR_EXPORT_HANDLE_TYPES: *as_int = CU_MEM_HANDLE_TYPE_NONE; return CUDA_SUCCESS;
+    case CU_MEMPOOL_ATTR_EXPORT_HANDLE_TYPES: *as_int = static_cast<int>(handle_types); return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_LOCATION_ID: *as_int = place.id; return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_LOCATION_TYPE: *as_int = place.where; return CUDA_SUCCESS;
     case CU_MEMPOOL_ATTR_MAX_POOL_SIZE: *as_size = max_size; return CUDA_SUCCESS;

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <tuple>
 
+#include "file.hpp"
 #include "generated_exports.hpp"
 #include "handle.hpp"
 #include "../memory/memory.hpp"
@@ -30,8 +31,10 @@ class Pool : public Object {
   public:
     static constexpr HandleKind kKind = HandleKind::pool;
 
-    Pool(const PoolPlace &place_, bool is_default_, uint64_t max_size_)
-        : place(place_), device(place_.device()), is_default(is_default_), max_size(max_size_), kind(place_.kind()) {}
+    Pool(const PoolPlace &place_, bool is_default_, uint64_t max_size_, unsigned handles = CU_MEM_HANDLE_TYPE_NONE,
+         std::shared_ptr<const File> file = nullptr)
+        : place(place_), device(place_.device()), is_default(is_default_), max_size(max_size_), kind(place_.kind()),
+          handle_types(handles), imported(std::move(file)) {}
     bool took(uint64_t size); // false: more than its maximum
     void took_back(uint64_t size);
     CUresult get(CUmemPool_attribute name, void *value);
@@ -41,8 +44,10 @@ class Pool : public Object {
     const PoolPlace place;
     const int device;
     const bool is_default;
-    const uint64_t max_size; // 0: no maximum
-    const MemoryKind kind;   // device, managed or pinned
+    const uint64_t max_size;                    // 0: no maximum
+    const MemoryKind kind;                      // device, managed or pinned
+    const unsigned handle_types;                // that it can be exported as
+    const std::shared_ptr<const File> imported; // where another process's memory lies: nothing can be allocated
 
     std::atomic<uint32_t> allowed{1u << device}; // the devices that may use what it allocates
 

@@ -61,7 +61,7 @@ std::shared_ptr<Pool> current_pool(const PoolPlace &place) {
 }
 
 bool set_current_pool(const PoolPlace &place, std::shared_ptr<Pool> pool) {
-    if (!pool || pool->place.key() != place.key()) return false;
+    if (!pool || pool->imported || pool->place.key() != place.key()) return false;
     std::lock_guard<std::mutex> guard(pools().lock);
     pools().current[place.key()] = std::move(pool);
     return true;

@@ -3,6 +3,7 @@
 // Memory is there at once and freed when the stream comes to it; memory that was freed but not yet reached is waited for when there is no other.
 #include "call.hpp"
 #include "capture.hpp"
+#include "imported.hpp"
 #include "ledger.hpp"
 #include "pool.hpp"
 
@@ -18,7 +19,7 @@ PoolPlace of_device(int device) {
 
 // The context of the stream does not own the memory: it may outlive it, as the pool does.
 CUresult allocate(CUdeviceptr *out, size_t size, const std::shared_ptr<Pool> &pool, Stream &stream) {
-    if (!out || !pool) return CUDA_ERROR_INVALID_VALUE;
+    if (!out || !pool || pool->imported) return CUDA_ERROR_INVALID_VALUE;
     *out = 0;
     if (!size) return CUDA_SUCCESS;
     if (stream.capturing) return capture_allocation(stream, out, size, pool->device);
@@ -108,8 +109,11 @@ CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props) {
         PoolPlace place;
         if (!out || !props || pool_place(props->location, props->allocType, place) != CUDA_SUCCESS)
             return CUDA_ERROR_INVALID_VALUE;
-        if (props->handleTypes != CU_MEM_HANDLE_TYPE_NONE) return CUDA_ERROR_NOT_SUPPORTED;
-        auto pool = std::make_shared<Pool>(place, false, props->maxSize);
+        const auto handles = static_cast<unsigned>(props->handleTypes);
+        const bool exportable = handles == CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+        if (handles && (!exportable || place.kind() != MemoryKind::device || !memory().can_map()))
+            return CUDA_ERROR_NOT_SUPPORTED;
+        auto pool = std::make_shared<Pool>(place, false, props->maxSize, handles);
         publish(pool);
         *out = as<CUmemoryPool>(*pool);
         return CUDA_SUCCESS;
@@ -186,6 +190,10 @@ CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
     return in_stream<Capturing::recorded>(handle, [&](Stream &stream) {
         if (!address) return CUDA_SUCCESS;
         if (stream.capturing) return capture_free(stream, address);
+        if (is_import(address, true)) {
+            stream.submit([address] { drop_import(address, true); });
+            return CUDA_SUCCESS;
+        }
         const Allocation *found = memory().find(address, 1);
         if (!found || found->base != address || !from_pool(*found) || !ledger().begin_free(address))
             return CUDA_ERROR_INVALID_VALUE;

@@ -2,6 +2,7 @@
 #include "call.hpp"
 #include "capture.hpp"
 #include "event.hpp"
+#include "poll.hpp"
 
 using namespace cpu_device;
 
@@ -14,6 +15,16 @@ CUresult create(CUstream *out, unsigned flags, int priority) {
         publish(stream);
         *out = as<CUstream>(*stream);
         return CUDA_SUCCESS;
+    });
+}
+
+// The recording may be another process's.
+void wait_for_shared(Stream &stream, const std::shared_ptr<SharedEvent> &event) {
+    const uint64_t recording = event->recorded();
+    Context &context = stream.context;
+    if (event->reached(recording)) return;
+    stream.submit([event, recording, &context, made = uint64_t(interrupts())] {
+        Poll(context, made).wait([&] { return event->reached(recording); });
     });
 }
 
@@ -75,9 +86,13 @@ CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned flags) {
         const std::shared_ptr<Event> found = lookup<Event>(event);
         if (!found) return CUDA_ERROR_INVALID_HANDLE;
         if (flags & ~static_cast<unsigned>(CU_EVENT_WAIT_EXTERNAL)) return CUDA_ERROR_INVALID_VALUE;
+        if (stream.capturing && found->shared && flags) return CUDA_ERROR_NOT_SUPPORTED; // in graphs
         if (stream.capturing || found->captured) return capture_wait(stream, found, flags & CU_EVENT_WAIT_EXTERNAL);
         if (flags) return CUDA_ERROR_INVALID_VALUE; // of a capture only
-        stream.wait_for(found->moment());
+        if (found->shared)
+            wait_for_shared(stream, found->shared);
+        else
+            stream.wait_for(found->moment());
         return CUDA_SUCCESS;
     });
 }
@@ -107,10 +122,18 @@ CUresult cuStreamGetCtx_v2(CUstream handle, CUcontext *context, CUgreenCtx *gree
     return cuStreamGetCtx(handle, context);
 }
 
+CUresult cuStreamGetGreenCtx(CUstream handle, CUgreenCtx *out) {
+    return ask(handle, out, [](Stream &) { return CUgreenCtx{}; }); // there are none
+}
+
 CUresult cuLaunchHostFunc(CUstream handle, CUhostFn function, void *data) {
+    return cuLaunchHostFunc_v2(handle, function, data, CU_HOST_TASK_BLOCKING);
+}
+
+CUresult cuLaunchHostFunc_v2(CUstream handle, CUhostFn function, void *data, unsigned sync_mode) {
     return in_stream<Capturing::recorded>(handle, [&](Stream &stream) {
-        if (!function) return CUDA_ERROR_INVALID_VALUE;
-        if (stream.capturing) return capture(stream, HostWork{function, data, 0});
+        if (!function || sync_mode > CU_HOST_TASK_SPINWAIT) return CUDA_ERROR_INVALID_VALUE;
+        if (stream.capturing) return capture(stream, HostWork{function, data, sync_mode});
         Context &context = stream.context;
         stream.submit(
             [function, data, &context] {

@@ -60,7 +60,12 @@ CUresult texels_of(const CUDA_RESOURCE_DESC &r, Texels &t) {
         t = array->texels;
         return CUDA_SUCCESS;
     }
-    case CU_RESOURCE_TYPE_MIPMAPPED_ARRAY: return CUDA_ERROR_NOT_SUPPORTED;
+    case CU_RESOURCE_TYPE_MIPMAPPED_ARRAY: {
+        const std::shared_ptr<MipmappedArray> array = lookup<MipmappedArray>(r.res.mipmap.hMipmappedArray);
+        if (!array) return CUDA_ERROR_INVALID_HANDLE;
+        t = array->levels[0]->texels;
+        return CUDA_SUCCESS;
+    }
     case CU_RESOURCE_TYPE_LINEAR: status = linear(r, t); break;
     case CU_RESOURCE_TYPE_PITCH2D: status = pitched(r, t); break;
     default: return CUDA_ERROR_INVALID_VALUE;
@@ -84,10 +89,28 @@ CUresult read(const CUDA_TEXTURE_DESC &p, TextureObject &t) {
     t.normalized_coordinates = p.flags & CU_TRSF_NORMALIZED_COORDINATES;
     t.as_integer = p.flags & CU_TRSF_READ_AS_INTEGER;
     std::copy(p.borderColor, p.borderColor + 4, t.border.begin());
+    if (static_cast<unsigned>(p.mipmapFilterMode) > CU_TR_FILTER_MODE_LINEAR) return CUDA_ERROR_INVALID_VALUE;
+    t.blends = p.mipmapFilterMode == CU_TR_FILTER_MODE_LINEAR;
+    t.bias = p.mipmapLevelBias;
+    t.least = p.minMipmapLevelClamp;
+    t.most = p.maxMipmapLevelClamp;
+    if (t.texels.cube) t.normalized_coordinates = true;                     // directions
     if (t.texels.linear) t.interpolates = t.normalized_coordinates = false; // plain memory is only indexed
     const TexelFormat &format = t.texels.format;
     const bool integers = format.kind != TexelKind::real && (t.as_integer || format.bytes == 4);
-    return t.interpolates && integers ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+    return (t.interpolates || t.blends) && integers ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+// The levels of a mipmapped array behind its first, which are read as that one is.
+void add_levels(const CUDA_RESOURCE_DESC &r, TextureObject &t) {
+    if (static_cast<int>(r.resType) != CU_RESOURCE_TYPE_MIPMAPPED_ARRAY) return;
+    const std::shared_ptr<MipmappedArray> array = lookup<MipmappedArray>(r.res.mipmap.hMipmappedArray);
+    for (size_t k = 1; array && k < std::min(array->levels.size(), kMostLevels); k++) {
+        auto level = std::make_shared<TextureObject>(t);
+        level->smaller.clear();
+        level->texels = array->levels[k]->texels;
+        t.smaller.push_back(std::move(level));
+    }
 }
 
 template <class T, class Handle>
@@ -134,6 +157,7 @@ CUresult cuTexObjectCreate(CUtexObject *out, const CUDA_RESOURCE_DESC *resource,
         CUresult status = texels_of(*resource, object->texels);
         if (status == CUDA_SUCCESS) status = read(*texture, *object);
         if (status != CUDA_SUCCESS) return status;
+        add_levels(*resource, *object);
         auto described = std::make_shared<TextureHandle>();
         described->resource = *resource;
         described->texture = *texture;

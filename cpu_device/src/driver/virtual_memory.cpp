@@ -1,24 +1,35 @@
 // Addresses and memory apart: ranges are reserved, memory is created, and mapped where a program wants it.
 //
-// Nothing is shared with other processes: handles that could be exported are refused.
+// Memory that may be exported lies in a file of its own, whose descriptor is what other processes get.
 #include "call.hpp"
+#include "file.hpp"
 
+#include <fcntl.h>
 #include <map>
+#include <sys/mman.h>
 
 using namespace cpu_device;
 
 namespace {
 
 constexpr size_t kUnit = 2 << 20;
+constexpr unsigned kDescriptor = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+constexpr char kName[] = "cpu-device-physical-"; // of a file; the device's number follows
 
 class Physical : public Object {
   public:
     static constexpr HandleKind kKind = HandleKind::physical;
-    Physical(const CUmemAllocationProp &prop_, uint64_t size_, uint64_t memory_)
-        : prop(prop_), size(size_), pages(memory_) {}
-    ~Physical() override { memory().release(pages); }
+    Physical(const CUmemAllocationProp &prop_, uint64_t size_, uint64_t memory_, int file_ = -1)
+        : prop(prop_), size(size_), pages(memory_), file(file_) {}
+    ~Physical() override {
+        if (pages) memory().release(pages);
+    }
+    bool map(uint64_t address, uint64_t n) const {
+        return file.good() ? memory().map_file(address, n, file.number, 0) : memory().map(address, n, pages);
+    }
     const CUmemAllocationProp prop;
     const uint64_t size, pages;
+    const File file;         // instead of pages, where it may be exported
     unsigned references = 1; // of the program; mappings have theirs
 };
 
@@ -57,8 +68,8 @@ bool whole(uint64_t n) {
 
 CUresult check(const CUmemAllocationProp *prop) {
     if (!prop || prop->type != CU_MEM_ALLOCATION_TYPE_PINNED) return CUDA_ERROR_INVALID_VALUE;
-    if (prop->location.type != CU_MEM_LOCATION_TYPE_DEVICE || prop->requestedHandleTypes != CU_MEM_HANDLE_TYPE_NONE)
-        return CUDA_ERROR_NOT_SUPPORTED;
+    const auto handles = static_cast<unsigned>(prop->requestedHandleTypes);
+    if (prop->location.type != CU_MEM_LOCATION_TYPE_DEVICE || (handles & ~kDescriptor)) return CUDA_ERROR_NOT_SUPPORTED;
     return is_device(prop->location.id) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
@@ -97,6 +108,26 @@ CUresult check_access(const CUmemAccessDesc *desc, size_t count) {
             return CUDA_ERROR_INVALID_VALUE;
     }
     return CUDA_SUCCESS;
+}
+
+CUresult create_file(CUmemGenericAllocationHandle *out, size_t size, const CUmemAllocationProp &prop) {
+    const uint64_t total = memory().total(), used = memory().used(prop.location.id);
+    if (size > total || used > total - size) return CUDA_ERROR_OUT_OF_MEMORY;
+    const int file = memfd_create((kName + std::to_string(prop.location.id)).c_str(), MFD_CLOEXEC);
+    auto made = std::make_shared<Physical>(prop, size, 0, file);
+    if (file < 0 || ftruncate(file, static_cast<off_t>(size))) return CUDA_ERROR_OUT_OF_MEMORY;
+    *out = publish(made);
+    return CUDA_SUCCESS;
+}
+
+// Which device's memory lies in a file; -1: no device's.
+int device_of(int file) {
+    char target[80] = {};
+    const std::string before = std::string("/memfd:") + kName, path = "/proc/self/fd/" + std::to_string(file);
+    if (readlink(path.c_str(), target, sizeof target - 1) < 0 || std::string(target).compare(0, before.size(), before))
+        return -1;
+    const int device = std::atoi(target + before.size());
+    return is_device(device) ? device : 0;
 }
 
 } // namespace
@@ -148,6 +179,7 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle *out, size_t size, const CUmem
         if (!out || !whole(size) || flags) return CUDA_ERROR_INVALID_VALUE;
         const CUresult status = check(prop);
         if (status != CUDA_SUCCESS) return status;
+        if (static_cast<unsigned>(prop->requestedHandleTypes) & kDescriptor) return create_file(out, size, *prop);
         const uint64_t pages = memory().create(size, prop->location.id);
         if (!pages) return CUDA_ERROR_OUT_OF_MEMORY;
         *out = publish(std::make_shared<Physical>(*prop, size, pages));
@@ -179,7 +211,7 @@ CUresult cuMemMap(CUdeviceptr address, size_t size, size_t offset, CUmemGenericA
         if (after != all.end() && after->first < address + size) return CUDA_ERROR_INVALID_VALUE;
         if (after != all.begin() && std::prev(after)->first + std::prev(after)->second.size > address)
             return CUDA_ERROR_INVALID_VALUE;
-        if (!memory().map(address, size, physical->pages)) return CUDA_ERROR_OUT_OF_MEMORY;
+        if (!physical->map(address, size)) return CUDA_ERROR_OUT_OF_MEMORY;
         all[address] = {size, physical, 0};
         return CUDA_SUCCESS;
     });
@@ -233,6 +265,40 @@ CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *out, CUmemG
         const auto physical = lookup<Physical>(reinterpret_cast<void *>(handle));
         if (!physical || !out) return CUDA_ERROR_INVALID_VALUE;
         *out = physical->prop;
+        return CUDA_SUCCESS;
+    });
+}
+
+CUresult cuMemExportToShareableHandle(void *out, CUmemGenericAllocationHandle handle, CUmemAllocationHandleType type,
+                                      unsigned long long flags) {
+    return call([&] {
+        const auto physical = lookup<Physical>(reinterpret_cast<void *>(handle));
+        if (!physical || !out || flags || type != kDescriptor || !physical->file.good())
+            return CUDA_ERROR_INVALID_VALUE;
+        const int file = fcntl(physical->file.number, F_DUPFD_CLOEXEC, 0);
+        if (file < 0) return CUDA_ERROR_OPERATING_SYSTEM;
+        *static_cast<int *>(out) = file;
+        return CUDA_SUCCESS;
+    });
+}
+
+// The program keeps its descriptor.
+CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *out, void *descriptor,
+                                        CUmemAllocationHandleType type) {
+    return call([&] {
+        struct stat facts;
+        const auto given = static_cast<int>(reinterpret_cast<intptr_t>(descriptor));
+        const int device = device_of(given);
+        if (!out || type != kDescriptor || device < 0 || fstat(given, &facts) || !whole(facts.st_size))
+            return CUDA_ERROR_INVALID_VALUE;
+        CUmemAllocationProp prop{};
+        prop.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+        prop.requestedHandleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+        prop.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+        prop.location.id = device;
+        const int file = fcntl(given, F_DUPFD_CLOEXEC, 0);
+        if (file < 0) return CUDA_ERROR_OPERATING_SYSTEM;
+        *out = publish(std::make_shared<Physical>(prop, static_cast<uint64_t>(facts.st_size), 0, file));
         return CUDA_SUCCESS;
     });
 }

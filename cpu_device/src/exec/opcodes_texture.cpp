@@ -12,15 +12,20 @@ void take_geometry(Decoder &d, Form &f, TextureForm &form) {
     static const struct {
         const char *name;
         uint8_t axes;
-        bool layered;
-    } all[] = {{"1d", 1, false}, {"2d", 2, false}, {"3d", 3, false}, {"a1d", 1, true}, {"a2d", 2, true}};
+        bool layered, cube;
+    } all[] = {{"1d", 1, false, false}, {"2d", 2, false, false},  {"3d", 3, false, false}, {"a1d", 1, true, false},
+               {"a2d", 2, true, false}, {"cube", 3, false, true}, {"acube", 3, true, true}};
     for (const auto &g : all)
         if (f.take(g.name)) {
             form.axes = g.axes;
             form.layered = g.layered;
+            if (!g.cube) return;
+            if (form.op != TextureOp::tex)
+                d.fail(f.written->opcode + " with ." + g.name + " is not supported", Status::not_supported);
+            form.what = 1;
             return;
         }
-    for (const char *name : {"cube", "acube", "2dms", "a2dms"})
+    for (const char *name : {"2dms", "a2dms"})
         if (f.take(name)) d.fail(f.written->opcode + " with ." + name + " is not supported", Status::not_supported);
     d.fail(f.written->opcode + " needs a geometry: .1d .2d .3d .a1d .a2d");
 }
@@ -60,6 +65,24 @@ void emit(Decoder &d, const char *handler, const TextureForm &form, uint32_t obj
     std::memcpy(&inst.imm, &form, sizeof form);
 }
 
+// The level's register, or those of two vectors of gradients.
+void take_level(Decoder &d, Form &f, TextureForm &form, int level, std::vector<uint32_t> &list) {
+    if (form.op == TextureOp::tld4) d.fail("tld4 reads the first level");
+    form.bytes = static_cast<uint8_t>(level);
+    if (level == 1) {
+        list.push_back(d.source(d.operand(f, 2), form.integers ? Type::b32 : Type::f32));
+        return;
+    }
+    if (form.what) d.fail("gradients on cubes are not supported: give a level", Status::not_supported);
+    for (size_t k = 2; k < 4; k++) {
+        const ptx::Operand &op = d.operand(f, k);
+        const std::vector<ptx::Operand> single{op};
+        const auto &parts = op.kind == Kind::list ? op.parts : single;
+        if (parts.size() < form.axes || parts.size() > 4) d.fail("wrong number of gradients");
+        for (size_t axis = 0; axis < form.axes; axis++) list.push_back(d.source(parts[axis], Type::f32));
+    }
+}
+
 void fetch(Decoder &d, Form &f) {
     TextureForm form{};
     form.op = f.written->opcode == "tld4" ? TextureOp::tld4 : TextureOp::tex;
@@ -68,7 +91,6 @@ void fetch(Decoder &d, Form &f) {
         if (component < 0) d.fail("tld4 needs a component: .r .g .b .a");
         form.component = static_cast<uint8_t>(component);
     }
-    // there is one level of detail: which one is asked for does not matter
     const int level = f.take_one({"base", "level", "grad"});
     take_geometry(d, f, form);
     if (form.op == TextureOp::tld4 && form.axes != 2) d.fail("tld4 is for .2d and .a2d");
@@ -77,12 +99,14 @@ void fetch(Decoder &d, Form &f) {
                Status::not_supported);
     if (f.types[1] != Type::s32 && f.types[1] != Type::f32) d.fail("coordinates are .s32 or .f32");
     form.integers = f.types[1] == Type::s32;
-    if (form.integers && form.op == TextureOp::tld4) d.fail("tld4 takes .f32 coordinates");
+    if (form.integers && (form.op == TextureOp::tld4 || form.what))
+        d.fail(f.written->opcode + (form.what ? " of cubes" : "") + " takes .f32 coordinates");
+    if (form.integers && level == 2) d.fail("gradients are of .f32 coordinates");
     std::vector<uint32_t> to, list;
     for (const ptx::Operand &op : elements(d, d.operand(f, 0), 4)) to.push_back(d.destination(op, 4));
     const uint32_t object = place(d, f, 1, form, list);
     const size_t used = level <= 0 ? 2 : level == 1 ? 3 : 4;
-    for (size_t k = 2; k < used; k++) d.operand(f, k);
+    if (level > 0) take_level(d, f, form, level, list);
     if (d.operands(f) > used)
         d.fail("offsets and comparisons of " + f.written->opcode + " are not supported", Status::not_supported);
     emit(d, "texture", form, object, to, list);
@@ -142,7 +166,7 @@ void reduce(Decoder &d, Form &f) {
 void query(Decoder &d, Form &f) {
     TextureForm form{};
     form.op = TextureOp::query;
-    f.take("level");
+    const bool has_level = f.take("level");
     const int what =
         f.take_one({"width", "height", "depth", "array_size", "normalized_coords", "num_mipmap_levels", "num_samples"});
     if (what < 0) d.fail("this query of " + f.written->opcode + " is not supported", Status::not_supported);
@@ -152,8 +176,10 @@ void query(Decoder &d, Form &f) {
     if (d.register_bytes(op.parts[0]) != 8)
         d.fail("texture and surface references are not supported: use objects", Status::not_supported);
     const uint32_t to = d.destination(d.operand(f, 0), 4), object = d.source(op.parts[0], Type::b64);
-    if (d.operands(f) > 2) d.operand(f, 2);
-    emit(d, "texture.query", form, object, {to}, {});
+    std::vector<uint32_t> level;
+    if (has_level) level.push_back(d.source(d.operand(f, 2), Type::b32));
+    form.layered = has_level; // one register before that of the result
+    emit(d, "texture.query", form, object, {to}, level);
 }
 
 const Opcode rows[] = {

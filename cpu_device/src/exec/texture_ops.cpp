@@ -10,9 +10,10 @@
 namespace cpu_device {
 namespace {
 
-struct Bound { // an object, and the memory that it is over
+struct Bound { // an object, and the memory that its levels are over
     std::shared_ptr<const TextureObject> object;
-    uint8_t *host = nullptr;
+    uint8_t *host = nullptr; // of the first level
+    uint8_t *hosts[kMostLevels] = {};
     uint64_t handle = 0;
 };
 
@@ -27,14 +28,17 @@ bool bind(Warp &w, const Inst *i, int lane, bool surface, Bound &bound) {
         fault(w, i, lane, Status::illegal_address, std::string("not the handle of a ") + kind + " object", handle);
         return false;
     }
-    const Texels &t = bound.object->texels;
-    Region region;
-    if (!find_region(*w.worker, 0, t.address, t.bytes, region)) {
-        fault(w, i, lane, Status::illegal_address, std::string("the memory of a ") + kind + " object was freed",
-              t.address);
-        return false;
+    for (size_t k = 0; k < bound.object->levels(); k++) {
+        const Texels &t = bound.object->level(k).texels;
+        Region region;
+        if (!find_region(*w.worker, 0, t.address, t.bytes, region)) {
+            fault(w, i, lane, Status::illegal_address, std::string("the memory of a ") + kind + " object was freed",
+                  t.address);
+            return false;
+        }
+        bound.hosts[k] = region.host + (t.address - region.base);
     }
-    bound.host = region.host + (t.address - region.base);
+    bound.host = bound.hosts[0];
     return true;
 }
 
@@ -49,29 +53,76 @@ bool same_shape(const TextureForm &form, const Texels &t) {
     return form.axes == axes && form.layered == t.layered;
 }
 
+bool same_texture_shape(const TextureForm &form, const Texels &t) {
+    if (form.what) return t.cube && (form.layered || t.depth == 6);
+    return !t.cube && same_shape(form, t);
+}
+
+// One lane's place: coordinates, layer, and the level that it asks for.
+struct Place {
+    double at[3] = {};
+    s64 index[3] = {}, layer = 0, index_level = 0;
+    double level = 0;
+    int axes = 0;
+};
+
+Place place_of(Warp &w, const TextureForm &form, const u32 *list, int l, const TextureObject &t) {
+    Place p;
+    p.axes = form.axes;
+    if (form.layered) p.layer = at<s32>(w, list[0])[l];
+    const u32 *coordinates = list + form.layered, *level = coordinates + form.axes;
+    for (int k = 0; k < form.axes; k++) {
+        p.index[k] = at<s32>(w, coordinates[k])[l];
+        p.at[k] = form.integers ? double(p.index[k]) : double(at<f32>(w, coordinates[k])[l]);
+    }
+    if (form.what) { // a cube
+        double direction[3] = {p.at[0], p.at[1], p.at[2]};
+        p.layer = std::clamp<s64>(p.layer, 0, s64(t.texels.depth / 6) - 1) * 6 + face_of(direction, p.at);
+        p.axes = 2;
+    }
+    const auto how = form.op == TextureOp::tex ? static_cast<TextureLevel>(form.bytes) : TextureLevel::first;
+    if (how == TextureLevel::given) {
+        p.index_level = at<s32>(w, level[0])[l];
+        p.level = form.integers ? double(p.index_level) : double(at<f32>(w, level[0])[l]);
+    }
+    if (how == TextureLevel::gradients) {
+        double dx[3], dy[3];
+        for (int k = 0; k < form.axes; k++) {
+            dx[k] = double(at<f32>(w, level[k])[l]);
+            dy[k] = double(at<f32>(w, level[form.axes + k])[l]);
+        }
+        p.level = level_of_gradients(t, dx, dy, form.axes);
+    }
+    return p;
+}
+
+Texel read(const TextureForm &form, const Bound &bound, const Place &p) {
+    const TextureObject &t = *bound.object;
+    if (form.op == TextureOp::tld4) return gather(t, bound.host, p.at, p.layer, form.component);
+    if (form.integers) { // texels of one level
+        const auto k = static_cast<size_t>(std::clamp<s64>(p.index_level, 0, s64(t.levels()) - 1));
+        return fetch_at(t.level(k), bound.hosts[k], p.index, p.axes, p.layer);
+    }
+    const LevelChoice chosen = choose_level(t, p.level);
+    const size_t k = chosen.level;
+    const Texel texel = fetch(t.level(k), bound.hosts[k], p.at, p.axes, p.layer);
+    if (chosen.next == 0) return texel;
+    return blend(texel, fetch(t.level(k + 1), bound.hosts[k + 1], p.at, p.axes, p.layer), chosen.next);
+}
+
 const Inst *texture(Warp &w, const Inst *i) {
     const TextureForm form = form_of(i);
-    const u32 *list = w.frame->code->lists.data() + i->extra, *to = list + form.axes + form.layered;
+    const u32 *list = w.frame->code->lists.data() + i->extra, *to = list + form.places();
     Bound bound;
     Texel results[kLanes];
     for (u32 mask = w.mask; mask; mask &= mask - 1) {
         const int l = __builtin_ctz(mask);
         if (!bind(w, i, l, false, bound)) return stop_pc();
         const TextureObject &t = *bound.object;
-        if (!same_shape(form, t.texels))
+        if (!same_texture_shape(form, t.texels))
             return fault(w, i, l, Status::illegal_address, "the texture object has another number of dimensions",
                          bound.handle);
-        const s64 layer = form.layered ? at<s32>(w, list[0])[l] : 0;
-        double place[3];
-        s64 index[3];
-        for (int k = 0; k < form.axes; k++) {
-            const u32 operand = list[k + form.layered];
-            index[k] = at<s32>(w, operand)[l];
-            place[k] = form.integers ? double(index[k]) : double(at<f32>(w, operand)[l]);
-        }
-        results[l] = form.op == TextureOp::tld4 ? gather(t, bound.host, place, layer, form.component)
-                     : form.integers            ? fetch_at(t, bound.host, index, form.axes, layer)
-                                                : fetch(t, bound.host, place, form.axes, layer);
+        results[l] = read(form, bound, place_of(w, form, list, l, t));
     }
     for (int c = 0; c < 4; c++) {
         u32 *d = at<u32>(w, to[c]);
@@ -176,21 +227,24 @@ const Inst *surface(Warp &w, const Inst *i) {
 
 const Inst *query(Warp &w, const Inst *i) {
     const TextureForm form = form_of(i);
-    u32 *d = at<u32>(w, w.frame->code->lists[i->extra]);
+    const u32 *list = w.frame->code->lists.data() + i->extra;
+    u32 *d = at<u32>(w, list[form.layered]); // behind the level
     for (u32 mask = w.mask; mask; mask &= mask - 1) {
         const int l = __builtin_ctz(mask);
         const u64 handle = at<u64>(w, i->a)[l];
         const auto object = find_texture(handle);
         if (!object)
             return fault(w, i, l, Status::illegal_address, "not the handle of a texture or surface object", handle);
-        const Texels &t = object->texels;
+        const s64 last = s64(object->levels()) - 1, level = form.layered ? at<s32>(w, list[0])[l] : 0;
+        const Texels &t = object->level(static_cast<size_t>(std::clamp<s64>(level, 0, last))).texels;
         switch (static_cast<TextureQuery>(form.what)) {
         case TextureQuery::width: d[l] = u32(t.width); break;
         case TextureQuery::height: d[l] = u32(t.height); break;
         case TextureQuery::depth: d[l] = t.layered ? 0 : u32(t.depth); break;
-        case TextureQuery::array_size: d[l] = t.layered ? u32(t.depth) : 0; break;
+        case TextureQuery::array_size: d[l] = t.cube ? u32(t.depth / 6) : t.layered ? u32(t.depth) : 0; break;
         case TextureQuery::normalized_coords: d[l] = object->normalized_coordinates; break;
-        default: d[l] = 1; break; // levels and samples
+        case TextureQuery::levels: d[l] = u32(last + 1); break;
+        default: d[l] = 1; break; // samples
         }
     }
     return i + 1;

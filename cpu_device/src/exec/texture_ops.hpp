@@ -8,6 +8,7 @@ namespace cpu_device {
 enum class TextureOp : uint8_t { tex, tld4, load, store, reduce, query };
 enum class SurfaceClamp : uint8_t { trap, clamp, zero };
 enum class Reduction : uint8_t { add, min, max, bit_and, bit_or };
+enum class TextureLevel : uint8_t { first, given, gradients };
 enum class TextureQuery : uint8_t { width, height, depth, array_size, normalized_coords, levels, samples };
 
 struct TextureForm {
@@ -16,9 +17,17 @@ struct TextureForm {
     bool layered;      // the first coordinate is a layer
     bool integers;     // coordinates are s32
     uint8_t component; // tld4
-    uint8_t bytes;     // surfaces: of an element
-    uint8_t what;      // SurfaceClamp with the signedness of a reduction in bit 7, or TextureQuery
+    uint8_t bytes;     // surfaces: of an element; tex: the TextureLevel
+    uint8_t what;      // SurfaceClamp with the signedness of a reduction in bit 7, or TextureQuery; tex: 1 for a cube
     uint8_t reduction;
+
+    // Registers before those of the values: coordinates, and what says the level.
+    uint32_t places() const {
+        const auto level = static_cast<TextureLevel>(bytes);
+        const uint32_t n = uint32_t(axes) + layered;
+        if (op != TextureOp::tex) return n;
+        return n + (level == TextureLevel::given ? 1 : level == TextureLevel::gradients ? 2 * axes : 0);
+    }
 };
 static_assert(sizeof(TextureForm) == 8, "it is Inst::imm");
 

@@ -198,6 +198,45 @@ Texel fetch(const TextureObject &t, const uint8_t *host, const double *coordinat
     return sum;
 }
 
+LevelChoice choose_level(const TextureObject &t, double wanted) {
+    const double last = static_cast<double>(t.levels() - 1);
+    double at = std::isnan(wanted) ? 0 : wanted + static_cast<double>(t.bias);
+    at = std::max(std::min(at, static_cast<double>(t.most)), static_cast<double>(t.least));
+    at = std::clamp(at, 0.0, last);
+    if (!t.blends) return {static_cast<size_t>(std::floor(at + 0.5)), 0};
+    const double whole = std::floor(at);
+    return {static_cast<size_t>(whole), std::floor((at - whole) * kFractions + 0.5) / kFractions};
+}
+
+double level_of_gradients(const TextureObject &t, const double *dx, const double *dy, int n) {
+    double x = 0, y = 0;
+    for (int k = 0; k < n; k++) {
+        const double scale = t.normalized_coordinates ? static_cast<double>(size_of(t.texels, k)) : 1;
+        x += dx[k] * scale * dx[k] * scale;
+        y += dy[k] * scale * dy[k] * scale;
+    }
+    return std::log2(std::max(x, y)) / 2;
+}
+
+// https://docs.nvidia.com/cuda/cuda-c-programming-guide/#cubemap-textures
+int face_of(const double *d, double *place) {
+    const double x = d[0], y = d[1], z = d[2], ax = std::fabs(x), ay = std::fabs(y), az = std::fabs(z);
+    const int axis = ax > ay && ax > az ? 0 : ay > az ? 1 : 2;
+    const bool back = d[axis] < 0;
+    const double m = axis == 0 ? ax : axis == 1 ? ay : az;
+    const double s = axis == 0 ? (back ? z : -z) : axis == 1 ? x : (back ? -x : x);
+    const double t = axis == 1 ? (back ? -z : z) : -y;
+    place[0] = (s / m + 1) / 2;
+    place[1] = (t / m + 1) / 2;
+    return 2 * axis + back;
+}
+
+Texel blend(const Texel &a, const Texel &b, double part_of_b) {
+    Texel sum = a;
+    for (int c = 0; c < 4; c++) sum.number[c] = (1 - part_of_b) * a.number[c] + part_of_b * b.number[c];
+    return sum;
+}
+
 // In the order of the PTX ISA's tld4: against the clock from the lower left.
 Texel gather(const TextureObject &t, const uint8_t *host, const double *coordinates, int64_t layer, int channel) {
     constexpr int64_t kSteps[4][2] = {{0, 1}, {1, 1}, {1, 0}, {0, 0}};

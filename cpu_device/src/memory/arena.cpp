@@ -69,10 +69,14 @@ void Arena::close_to_host(uint64_t address, uint64_t size) {
 }
 
 bool Arena::show(uint64_t address, uint64_t size, uint64_t from) {
+    return show_file(address, size, file_, from - base_);
+}
+
+bool Arena::show_file(uint64_t address, uint64_t size, int file, uint64_t offset) {
     if (file_ < 0) return false;
     auto put = [&](void *at, int rights) {
-        return mmap(at, size, rights, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file_,
-                    static_cast<off_t>(from - base_)) != MAP_FAILED;
+        return mmap(at, size, rights, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file, static_cast<off_t>(offset)) !=
+               MAP_FAILED;
     };
     return put(host(address), PROT_READ | PROT_WRITE) &&
            (!host_access_ || put(reinterpret_cast<void *>(address), PROT_READ | PROT_WRITE));

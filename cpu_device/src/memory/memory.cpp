@@ -255,6 +255,15 @@ bool Memory::map(uint64_t address, uint64_t size, uint64_t from) {
     return state_->arena.show(address, size, from);
 }
 
+bool Memory::map_file(uint64_t address, uint64_t size, int file, uint64_t offset) {
+    return state_->arena.show_file(address, size, file, offset);
+}
+
+int Memory::file(uint64_t address, uint64_t &offset) const {
+    offset = address - state_->arena.base();
+    return state_->arena.file();
+}
+
 bool Memory::can_map() const {
     return state_->arena.can_show();
 }
@@ -279,7 +288,7 @@ bool Memory::lay_out(uint64_t base, const std::vector<Mapped> &parts) {
                parts[k].device == record->device && parts[k].access == record->access);
         if (record->base > at) s.index.set(at, record->base - at, nullptr);
         if (!s.index.set(record->base, record->size, record)) return false;
-        at = record->base + record->size;
+        at = round_up(record->base + record->size, kGranule); // no two share one
     }
     const uint64_t end = base + found->second->size;
     if (end > at) s.index.set(at, end - at, nullptr);

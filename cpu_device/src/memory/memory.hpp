@@ -64,6 +64,10 @@ class Memory {
     uint64_t create(uint64_t size, int device);
     // Pages at reserved addresses become those of create(), or their own again where `from` is the address itself.
     bool map(uint64_t address, uint64_t size, uint64_t from);
+    // As map(), with pages of a file of another process.
+    bool map_file(uint64_t address, uint64_t size, int file, uint64_t offset);
+    // The file that all memory lies in, and where in it an address does; -1: there is none.
+    int file(uint64_t address, uint64_t &offset) const;
     // What of a reserved range can be used now; parts that touch are one allocation.
     bool lay_out(uint64_t base, const std::vector<Mapped> &parts);
     bool can_map() const;

@@ -26,15 +26,23 @@ CUarray handle_of(cudaArray_const_t array) {
     return reinterpret_cast<CUarray>(const_cast<cudaArray *>(array));
 }
 
-cudaError_t create(cudaArray_t *out, const cudaChannelFormatDesc *desc, cudaExtent extent, unsigned flags) {
+// make(description)
+template <class Make>
+cudaError_t describe(const cudaChannelFormatDesc *desc, const cudaExtent &extent, unsigned flags, Make &&make) {
     return in_context([&] {
         CUDA_ARRAY3D_DESCRIPTOR p = {};
-        if (!out || !desc) return cudaErrorInvalidValue;
+        if (!desc) return cudaErrorInvalidValue;
         if (!driver_format(*desc, p.Format, p.NumChannels)) return cudaErrorInvalidChannelDescriptor;
         p.Width = extent.width;
         p.Height = extent.height;
         p.Depth = extent.depth;
         p.Flags = flags;
+        return make(p);
+    });
+}
+
+cudaError_t create(cudaArray_t *out, const cudaChannelFormatDesc *desc, cudaExtent extent, unsigned flags) {
+    return describe(desc, extent, flags, [&](const CUDA_ARRAY3D_DESCRIPTOR &p) {
         return CALL(cuArray3DCreate_v2, reinterpret_cast<CUarray *>(out), &p);
     });
 }
@@ -131,6 +139,25 @@ cudaError_t cudaMallocArray(cudaArray_t *out, const cudaChannelFormatDesc *desc,
 
 cudaError_t cudaMalloc3DArray(cudaArray_t *out, const cudaChannelFormatDesc *desc, cudaExtent extent, unsigned flags) {
     return create(out, desc, extent, flags);
+}
+
+cudaError_t cudaMallocMipmappedArray(cudaMipmappedArray_t *out, const cudaChannelFormatDesc *desc, cudaExtent extent,
+                                     unsigned levels, unsigned flags) {
+    return describe(desc, extent, flags, [&](const CUDA_ARRAY3D_DESCRIPTOR &p) {
+        return CALL(cuMipmappedArrayCreate, reinterpret_cast<CUmipmappedArray *>(out), &p, levels);
+    });
+}
+
+cudaError_t cudaGetMipmappedArrayLevel(cudaArray_t *out, cudaMipmappedArray_const_t array, unsigned level) {
+    return in_context([&] {
+        return CALL(cuMipmappedArrayGetLevel, reinterpret_cast<CUarray *>(out),
+                    reinterpret_cast<CUmipmappedArray>(const_cast<cudaMipmappedArray *>(array)), level);
+    });
+}
+
+cudaError_t cudaFreeMipmappedArray(cudaMipmappedArray_t array) {
+    return in_context(
+        [&] { return array ? CALL(cuMipmappedArrayDestroy, reinterpret_cast<CUmipmappedArray>(array)) : cudaSuccess; });
 }
 
 cudaError_t cudaFreeArray(cudaArray_t array) {

@@ -16,7 +16,10 @@ cudaError_t read(const cudaResourceDesc &from, CUDA_RESOURCE_DESC &to) {
         to.resType = CU_RESOURCE_TYPE_ARRAY;
         to.res.array.hArray = reinterpret_cast<CUarray>(from.res.array.array);
         return cudaSuccess;
-    case cudaResourceTypeMipmappedArray: return cudaErrorNotSupported;
+    case cudaResourceTypeMipmappedArray:
+        to.resType = CU_RESOURCE_TYPE_MIPMAPPED_ARRAY;
+        to.res.mipmap.hMipmappedArray = reinterpret_cast<CUmipmappedArray>(from.res.mipmap.mipmap);
+        return cudaSuccess;
     case cudaResourceTypeLinear: {
         auto &out = to.res.linear;
         to.resType = CU_RESOURCE_TYPE_LINEAR;
