@@ -92,15 +92,14 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
-    from importlib import import_module
-
     home = _HOME.get(name)
+    if home is None and name[:1].isupper():
+        from . import errors
+
+        home = "errors" if name in errors.__all__ else None
     if home:
-        value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
-        return value
-    errors = import_module(".errors", __name__) if name[:1].isupper() else None
-    if errors and name in errors.__all__:
-        value = globals()[name] = getattr(errors, name)
+        # not by importlib, which takes longer than this package and Python has not imported yet
+        value = globals()[name] = getattr(__import__(home, globals(), None, (name,), 1), name)
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 

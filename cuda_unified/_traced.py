@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import _native
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def traced(call: Any, *args: Any, stream: int = 0, size: int = 0, kind: str = "other") -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import cubind
 from cubind import driver
 
@@ -12,8 +10,10 @@ from ._traced import traced
 from .copy import as_buffer, written
 from .location import to_location
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from .managed import Place
     from .memory import Buffer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from cubind import driver
 
@@ -11,6 +10,10 @@ from . import _native
 from ._traced import traced
 from .memory import BY_DEVICE, BY_HOST, IS_READ_ONLY, Buffer, _size
 from .stream import Stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def as_buffer(obj: Any, writable: Any = False) -> Buffer:

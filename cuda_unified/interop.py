@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from . import _native
 from . import array as _array  # noqa: F401 (the class that C makes)
 from .array import Array
-from .copying import resolve_device
 from .device import Device
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 _VERSION = (1, 3)
 _CPU, _CUDA = 1, 2
@@ -27,6 +26,8 @@ def from_dlpack_with(obj: Any, device: Any = None, copy: bool | None = None, str
     if copy is not None and not isinstance(copy, bool):
         raise TypeError(f"copy must be True, False or None, not {copy!r}")
     here = tuple(int(x) for x in obj.__dlpack_device__())
+    from .copying import resolve_device
+
     place = resolve_device(device) if device is not None else None
     to_host = device is not None and place is None and here[0] != _CPU
     array, copied = _export(obj, here, to_host, copy, stream)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from cubind import driver
 
 from . import _native
@@ -12,8 +10,10 @@ from .location import Host, from_location, to_location
 from .memory import FREED_SYNC, Buffer, _device
 from .resources import MemoryResource, made_by_driver
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
 
     from .device import Device
     from .stream import Stream

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 from cubind import driver
 
 from . import _native
 from ._extend import extend
+from ._records import NamedTuple
 from .context import Context
 from .memory import BY_DEVICE, BY_HOST, IS_MANAGED, IS_PINNED, KINDS, _device, _size
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
     from .device import Device
     from .location import Host

@@ -43,7 +43,17 @@ own = Own()
 
 # whether the host's memory is page-locked is asked; if nobody knows it is taken for pageable
 ASKED = {"cuPointerGetAttributes"}
-COPIES = "from pageable", "to pageable", "to bytes", "from pinned", "to pinned", "rows", "rows out", "slices of others"
+COPIES = (
+    "from pageable",
+    "to pageable",
+    "to bytes",
+    "from pinned",
+    "to pinned",
+    "rows",
+    "rows out",
+    "slices of others",
+    "batch of pageable",
+)
 QUIET = dict.fromkeys(COPIES, ASKED)
 QUIET["close under a copy"] = {"cuStreamWaitEvent"}  # then the host waits
 # without the context what was to be freed stays
