@@ -3,7 +3,8 @@
 # make check  formatters, linters and type checkers alone
 # make test-all   the tests with every CPython from 3.11 on that is present
 # make dist       source distribution and wheel, checked and tried in an empty environment
-# make clients    cuda-core, numba-cuda and Triton from the package index, run on the CPU device
+# make clients    cuda-core, numba-cuda and Triton from the package index, run on the CPU device; and make torch
+# make torch      arrays exchanged with PyTorch (its build for CPUs) and tvm-ffi
 # make bench      calls of ours and of the peers, side by side; make bench-gpu: the same on a real driver
 # make gpu        the same kernels on an NVIDIA GPU and on the CPU device, compared; tests that run on the GPU
 # make fuzz       damaged PTX is loaded for SECONDS (60) in a build with ASan and UBSan
@@ -16,12 +17,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 BENCH := .venv-bench
 CLIENTS := .venv-clients
+TORCH := .venv-torch
 # the C and C++ written by hand
 C_FILES := $(filter-out %/generated_exports.cpp %/generated_exports.hpp,$(wildcard bindings/cubind/_*.[ch] cuda_unified/src/*.[ch] \
 	cpu_device/*.cpp cpu_device/src/*/*.[ch]pp benchmarks/*/*.c tests/cpu_device/*.cpp))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test test-all dist bench bench-gpu clients gpu fuzz sanitize sanitize-short check build emit lint types clean
+.PHONY: run test test-all dist bench bench-gpu clients torch gpu fuzz sanitize sanitize-short check build emit lint types clean
 
 run: build
 	$(BIN)/python -m generator emit --check
@@ -47,11 +49,15 @@ bench: build $(BENCH)/installed
 bench-gpu: build $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.bench --gpu --write benchmarks/RESULTS-GPU.md
 
-clients: build $(CLIENTS)/installed
+clients: build $(CLIENTS)/installed torch
 	LD_LIBRARY_PATH=$$($(BIN)/python -m cubind cpu-libdir) $(CLIENTS)/bin/python -m pytest -p no:cacheprovider clients
 
 gpu: build
 	$(BIN)/python tools/gpu.py --write cpu_device/GPU.md
+
+torch: build $(TORCH)/installed
+	$(TORCH)/bin/python -m pytest -p no:cacheprovider $(addprefix tests/unified/test_,pytorch.py tvm_ffi.py dlpack_suites.py dlpack_exchange.py \
+		dlpack_in.py dlpack_out.py) tests/unified/test_examples.py::test_share
 
 SECONDS ?= 60
 fuzz: $(STAMP)
@@ -95,6 +101,12 @@ $(CLIENTS)/installed: pyproject.toml tools/install.py
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python tools/install.py clients
 	timeout 300 $(CLIENTS)/bin/python tools/install.py triton || echo "no Triton: its tests will be skipped"
+	touch $@
+
+# where it cannot be installed, its tests are skipped
+$(TORCH)/installed: pyproject.toml tools/install.py
+	$(PYTHON) -m venv $(TORCH)
+	timeout 900 $(TORCH)/bin/python tools/install.py torch || $(TORCH)/bin/python tools/install.py
 	touch $@
 
 clean:

@@ -80,9 +80,9 @@ def _numpy_value(value: Any, stream: Stream) -> bytes | tuple[int, object] | str
     return data
 
 
-def _host_memory(value: Any, pointer: int, stream: Stream) -> tuple[int, object] | str:
-    """Memory of the host that a device can read: pinned, managed or registered."""
-    kind = type(value).__name__
+def _host_memory(value: Any, pointer: int, stream: Stream, given: Any = None) -> tuple[int, object] | str:
+    """Memory of the host that a device can read: pinned, managed or registered; given: what `value` was made of."""
+    kind = type(value if given is None else given).__name__
     reachable = _device_address(pointer, stream) if value.nbytes else 0
     if reachable is None:
         return (
@@ -108,7 +108,7 @@ def _foreign(value: Any, stream: Stream) -> tuple[int, object] | str:
 
     array = as_array(value, stream=stream)
     if array.nbytes and not array.is_device_accessible:
-        return _host_memory(array, array.pointer, stream)
+        return _host_memory(array, array.pointer, stream, value)
     if array.nbytes and array.device is not None and not array.is_host_accessible:
         wrong = check_reach(array, array.pointer, stream)
         if wrong:

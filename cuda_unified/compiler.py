@@ -147,6 +147,8 @@ def _lowered(program: Any, expression: str) -> str:
     try:
         return str(nvrtc.nvrtcGetLoweredName(program, expression))
     except CudaError as error:
+        if error.code != nvrtc.nvrtcResult.NVRTC_ERROR_NAME_EXPRESSION_NOT_VALID:
+            raise
         raise NotFoundError(f"{expression!r} names no kernel or variable of the program ({error.name})") from None
 
 

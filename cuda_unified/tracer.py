@@ -134,14 +134,19 @@ def _events(device: Device, records: list[Any], zero: int, at_zero: int) -> list
 
     names: dict[int, str] = {}
     events = []
-    with ExitStack() as scope:
-        with suppress(CudaError):  # a trace is told, and its events end, whatever the device says
-            scope.enter_context(device)
+    entered = False
+    with suppress(CudaError):  # a trace is told, and its events end, whatever the device says
+        device.__enter__()
+        entered = True
+    try:
         for kind, function, handle, stream, thread, begin, end, size, grid, block, shared, before, after in records:
             span = _device_span(zero, before, after)
             name = _kernel_name(handle, names) if kind == "kernel" else function
             since, until = (None, None) if span is None else (at_zero + span[0], at_zero + span[1])
             events.append(TraceEvent(kind, name, stream, thread, begin, end, since, until, size, grid, block, shared))
+    finally:
+        if entered:
+            device.__exit__(None, None, None)
     return events
 
 

@@ -153,7 +153,7 @@ static int values_usable(launcher_object *l, stream_object *s) {
     for (Py_ssize_t i = 0; left && i < PyList_Size(l->values); i++) {
         PyObject *o = PyList_GetItem(l->values, i);
         if (!can_close(o)) continue;
-        if (!is_usable(o)) return 0;
+        if (!is_usable(o)) return name_argument(&(place){.kernel = l->kernel, .i = i, .n = l->packed->n}), 0;
         if (is_array(o) && !((array_object *)o)->read_only) array_ready_in((array_object *)o, s);
         left--;
     }

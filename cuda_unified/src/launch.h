@@ -111,6 +111,7 @@ static inline void end_packed(packed *p) {
 HIDDEN int pack_value(place *p, PyObject *o); /* values.c: whatever is not one of the common exact types */
 /* Raises `class` with "kernel(): args[i] of n: " before the text; -1. */
 COLD HIDDEN int bad_argument(place *p, PyObject *class, const char *format, ...);
+COLD HIDDEN int name_argument(place *p); /* puts the same before the text of the error that is set; -1 */
 HIDDEN int keep(place *p, PyObject *o);
 
 /* What is done with the objects of a class: values.c finds it out once. */

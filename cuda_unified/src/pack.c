@@ -19,6 +19,17 @@ int bad_argument(place *p, PyObject *class, const char *format, ...) {
     return -1;
 }
 
+int name_argument(place *p) {
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    bad_argument(p, type, "%S", value);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(trace);
+    return -1;
+}
+
 int keep(place *p, PyObject *o) {
     if (!*p->kept && !(*p->kept = PyList_New(0))) return -1;
     return PyList_Append(*p->kept, o);

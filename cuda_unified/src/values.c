@@ -62,7 +62,7 @@ static int put_pointer(place *p, PyObject *o, uint64_t pointer) {
 static COLD int out_of_range(place *p, PyObject *o) {
     const int bits = 8 * (int)p->size;
     const long long least = is_one_of(p->kind, "nis") ? INT64_MIN >> (64 - bits) : 0;
-    const unsigned long long most = UINT64_MAX >> (64 - bits + (p->kind == SIGNED));
+    const unsigned long long most = p->kind == BOOL ? 1 : UINT64_MAX >> (64 - bits + (p->kind == SIGNED));
     PyObject *text = PyObject_Str(o); /* fails for thousands of digits */
     if (!text) PyErr_Clear();
     bad_argument(p, PyExc_ValueError, "%s of %u byte%s is from %lld to %llu, given %.60V",
@@ -195,12 +195,14 @@ static int put_memory(place *p, PyObject *o, uint64_t pointer, size_t size, cons
 }
 
 static int put_buffer(place *p, buffer_object *b) {
-    return buffer_usable(b) ? put_memory(p, (PyObject *)b, b->pointer, b->size, b->context, b->flags) : -1;
+    if (!buffer_usable(b)) return name_argument(p);
+    return put_memory(p, (PyObject *)b, b->pointer, b->size, b->context, b->flags);
 }
 
 static int put_array(place *p, array_object *a) {
     if (!a->read_only) array_ready_in(a, p->stream);
-    return array_usable(a) ? put_memory(p, (PyObject *)a, a->pointer, a->size, a->context, a->flags) : -1;
+    if (!array_usable(a)) return name_argument(p);
+    return put_memory(p, (PyObject *)a, a->pointer, a->size, a->context, a->flags);
 }
 
 /* ---- objects of other classes ------------------------------------------------------------------------------------------ */

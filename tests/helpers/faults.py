@@ -38,7 +38,9 @@ static __thread int depth;
 /* What a stub asks: the status to return, 0 for a call that goes on. */
 __attribute__((visibility("hidden"))) int ask(int i, void *back) {
     pthread_mutex_lock(&lock);
-    int is_api = !__builtin_strncmp(names[i], "cu", 2) && names[i][2] < 'a'; /* the device's own have no status */
+    const char *name = names[i] + __builtin_strlen(PREFIX);
+    int is_api = !__builtin_strncmp(names[i], PREFIX, name - names[i]) && *name >= 'A' && *name <= 'Z' &&
+                 __builtin_strcmp(name, "GetErrorString"); /* the others have no status */
     int refuse = is_api && total++ == refused;
     if (refuse) last = i;
     pthread_mutex_unlock(&lock);
@@ -104,14 +106,17 @@ after:
 """
 
 
-def build(folder: Path, without: Iterable[str] = ()) -> Path:
-    """Makes the driver in `folder`; without: functions that it does not have, as an older one."""
-    listed = subprocess.run(["nm", "-D", "--defined-only", DEVICE], capture_output=True, text=True, check=True).stdout
+def build(folder: Path, without: Iterable[str] = (), of: Path = DEVICE, prefix: str = "cu") -> Path:
+    """Makes the driver in `folder`; without: functions that it does not have, as an older one.
+
+    of, prefix: another library, and how the names of its functions that return a status begin.
+    """
+    listed = subprocess.run(["nm", "-D", "--defined-only", of], capture_output=True, text=True, check=True).stdout
     # without the resolver, cubind looks functions up by their names, and finds the stubs
     names = sorted(set(re.findall(r" [TW] (\w+)", listed)) - {"cuGetProcAddress", "cuGetProcAddress_v2", *without})
     quoted = ", ".join(f'"{name}"' for name in names)
-    source, stubs, library = folder / "faults.c", folder / "stubs.s", folder / "libcuda.so.1"
-    source.write_text(f'#define NAMES {quoted}\n#define DEVICE "{DEVICE}"\n{_CODE}')
+    source, stubs, library = folder / "faults.c", folder / "stubs.s", folder / of.name
+    source.write_text(f'#define NAMES {quoted}\n#define DEVICE "{of}"\n#define PREFIX "{prefix}"\n{_CODE}')
     stubs.write_text(_COMMON + "".join(_STUB.format(name=name, index=i) for i, name in enumerate(names)))
     command = [
         "gcc",

@@ -246,57 +246,6 @@ def test_types_may_come_and_go():
         gc.collect(0)
 
 
-# ---- libraries, where they are installed ---------------------------------------------------------------------------
-
-
-def test_pytorch():
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    for dtype in (
-        "float32",
-        "int64",
-        "bfloat16",
-        "complex64",
-        "bool",
-        "uint8",
-        "float16",
-        "float8_e4m3fn",
-        "float8_e5m2",
-    ):
-        there = torch.zeros(3, 4, dtype=torch.uint8).view(torch.uint8)
-        there = torch.arange(12).reshape(3, 4).to(getattr(torch, dtype)).T
-        a = cu.as_array(there)
-        assert a.dtype == dtype and a.dtype == there.dtype and a.shape == (4, 3)
-        assert a.pointer == there.data_ptr()
-        assert a.strides == tuple(s * there.element_size() for s in there.stride())
-        back = torch.from_dlpack(a)
-        assert back.data_ptr() == there.data_ptr() and back.dtype == there.dtype and back.stride() == there.stride()
-    b = cu.as_array(torch.arange(5)[2:])
-    assert np.asarray(b).tolist() == [2, 3, 4]
-    b.fill(7)
-    with pytest.raises(BufferError, match="gradient"):
-        cu.from_dlpack(torch.zeros(3, requires_grad=True))
-    z = torch.tensor([1 + 2j, 3 - 1j])
-    for take in (cu.as_array, cu.from_dlpack):  # not the memory that PyTorch would hand out for some of them
-        for lazy, mend in [(z.conj(), "conj"), (z.conj().imag, "neg")]:
-            with pytest.raises(BufferError, match=mend):
-                take(lazy)
-            assert np.array_equal(
-                np.asarray(take(getattr(lazy, f"resolve_{mend}")())), lazy.resolve_conj().resolve_neg()
-            )
-    assert torch.from_dlpack(cu.full(3, 1.5, device="cpu", dtype="bfloat16")).tolist() == [1.5] * 3
-
-
-def test_tvm_ffi():
-    tvm_ffi = pytest.importorskip("tvm_ffi", reason="apache-tvm-ffi is not installed")
-    there = np.arange(6, dtype="f4").reshape(2, 3)
-    tensor = tvm_ffi.from_dlpack(cu.as_array(there))
-    assert tuple(tensor.shape) == (2, 3) and np.shares_memory(np.from_dlpack(tensor), there)
-    assert np.asarray(cu.as_array(tensor)).tolist() == there.tolist()
-    echo = tvm_ffi.get_global_func("testing.echo", allow_missing=True)
-    if echo is not None:  # through our table, and back through it
-        assert np.array_equal(np.from_dlpack(echo(cu.as_array(there))), there)
-
-
 def test_the_table_at_the_end():
     """The allocator, called when the interpreter is gone, says so."""
     run("""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import cubind
 from tests.helpers import fakes, faults
 
 pytestmark = pytest.mark.skipif(not faults.SUPPORTED, reason="the stubs are written for x86-64")
@@ -26,6 +27,39 @@ else:
 print(control.refused)
 control.arm(-1)
 cu.Device(0).stream().sync()
+"""
+COMPILING = """
+import re, sys
+from tests.helpers.faults import Faults
+import cuda_unified as cu
+control = Faults(sys.argv[1])
+SOURCE = "template <class T> __global__ void set(T *p, T v) { *p = v; }"
+def compiled(): cu.Program(SOURCE).compile("ptx", name_expressions=["set<float>", "set<int>"])
+def cubin(): cu.Program('extern "C" __global__ void k() {}', arch="sm_90").compile("cubin")
+def headers(): cu.Program('#include "h.h"\\n__global__ void k(int *p) { *p = N; }', headers={"h.h": "#define N 3"}).compile("ptx")
+def wrong():
+    try: cu.Program("int f() { return x; }").compile("ptx")
+    except cu.CompileError as error:
+        if error.code != 6: raise
+for operation in (compiled, cubin, headers, wrong):
+    operation()
+    n, silent, before = 0, set(), control.calls("nvrtcCreateProgram") - control.calls("nvrtcDestroyProgram")
+    while True:
+        control.arm(n, 11)
+        try:
+            operation()
+            silent.add(control.refused)
+        except cu.CudaError as error:
+            assert error.code == 11 and error.function == control.refused, (operation, n, control.refused, error)
+        refused = control.refused
+        control.arm(-1)
+        now = control.calls("nvrtcCreateProgram") - control.calls("nvrtcDestroyProgram")
+        assert now - before == (refused == "nvrtcDestroyProgram"), (operation, n, refused)
+        before = now
+        if not refused: break
+        operation()
+        n += 1
+    print(operation.__name__, n, *sorted(silent - {""}))
 """
 AREAS = sorted(path.stem for path in (Path(__file__).parent / "refused").glob("[a-z]*.py"))
 
@@ -60,3 +94,15 @@ def test_a_first_use_that_fails_is_made_again(library: Path) -> None:
         n = str(len(refused) - 1)
         refused.append(fakes.run(FIRST, library, n, CUBIND_DRIVER_LIBRARY=library, PYTHONPATH=paths).strip())
     assert {"cuInit", "cuDeviceGetCount", "cuDevicePrimaryCtxRetain", "cuStreamCreateWithPriority"} <= set(refused)
+
+
+def test_each_call_of_the_compiler_is_refused_once(tmp_path: Path) -> None:
+    found = cubind.info().libraries["nvrtc"].path
+    assert found
+    library = faults.build(tmp_path, of=Path(found), prefix="nvrtc")
+    paths = f"{faults.ROOT}:{fakes.PACKAGE.parent}"
+    how = {"CUBIND_NVRTC_LIBRARY": library, "CUBIND_DEVICE": "cpu", "CUDA_UNIFIED_CACHE": "0"}
+    lines = [line.split() for line in fakes.run(COMPILING, library, PYTHONPATH=paths, timeout=90, **how).splitlines()]
+    assert [line[0] for line in lines] == ["compiled", "cubin", "headers", "wrong"]
+    assert all(int(line[1]) >= 5 for line in lines), lines
+    assert {name for line in lines for name in line[2:]} <= {"nvrtcDestroyProgram"}, lines

@@ -43,7 +43,17 @@ own = Own()
 
 # whether the host's memory is page-locked is asked; if nobody knows it is taken for pageable
 ASKED = {"cuPointerGetAttributes"}
-COPIES = "from pageable", "to pageable", "to bytes", "from pinned", "to pinned", "rows", "rows out", "slices of others"
+COPIES = (
+    "from pageable",
+    "to pageable",
+    "to bytes",
+    "from pinned",
+    "to pinned",
+    "rows",
+    "rows out",
+    "slices of others",
+    "batch of pageable",
+)
 QUIET = dict.fromkeys(COPIES, ASKED)
 QUIET["close under a copy"] = {"cuStreamWaitEvent"}  # then the host waits
 # without the context what was to be freed stays
@@ -124,6 +134,8 @@ OPERATIONS: dict[str, Any] = {
     "rows out": lambda: cu.copy_2d(host, a, width=10, height=5, stream=s),
     "slices": lambda: cu.copy_3d(a, b, width=4, height=3, depth=2, dst_pitch=8, src_rows=4, stream=s),
     "slices of others": lambda: cu.copy_3d(pinned, Foreign(), width=4, height=3, depth=2, stream=s),
+    "batch": lambda: cu.copy_batch([(a[:64], b[:64]), (a[64:], b[64:])], stream=s),
+    "batch of pageable": lambda: cu.copy_batch([(a[:64], bytes(64)), (host, b)], stream=s),
     "another stream": another_stream,
     "close under a copy": close_under_copy,
     "advice": advice,
