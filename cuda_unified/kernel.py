@@ -52,7 +52,7 @@ class Kernel(_native.Kernel):
         """A kernel that somebody else owns (`owner` is kept alive).
 
         handle: a `driver.CUkernel`, a `driver.CUfunction`, or an int: then `is_function` says which of the two it is
-        (default: a CUkernel).
+        (default: a CUkernel).  TypeError: it is neither, or not what `is_function` says.
         """
         known = {driver.CUkernel: False, driver.CUfunction: True}.get(type(handle))
         if known is None and isinstance(handle, int) and not isinstance(handle, bool):

@@ -56,7 +56,7 @@ class Linker:
             self.add(piece)
 
     def add(self, piece: Any, kind: str | None = None, *, name: str = "") -> Linker:
-        """Adds a piece; kind: of `ObjectCode`, found out if it is None.  Returns the linker."""
+        """Adds a piece; kind: of `ObjectCode`, found out if it is None; name: for messages.  Returns the linker."""
         code = as_code(piece, kind, name)
         if code.kind not in _INPUTS:
             raise NotSupportedError(
@@ -67,7 +67,7 @@ class Linker:
         return self
 
     def link(self, name: str = "linked") -> ObjectCode:
-        """Links what was added: machine code for the device, PTX on the CPU device.
+        """Links what was added: machine code for the device, PTX on the CPU device; name: what messages call it.
 
         Raises `LinkError` with the linker's log, ValueError where nothing was added.
         """

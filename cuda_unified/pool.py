@@ -77,7 +77,8 @@ class Pool(_native.Pool):
         memory of the host) or "managed".  max_size: bytes beyond which it is out of memory; 0: the system's limit.
         release_threshold: see there.  numa: for "pinned", the NUMA node of the host.
 
-        Raises `NotSupportedError` where device or driver have no pools of that kind.
+        Raises `NotSupportedError` where device or driver have no pools of that kind, ValueError for another kind, and for numa
+        where it is not "pinned".
         """
         device = _device(device)
         if kind not in ("device", "pinned", "managed"):
@@ -112,7 +113,10 @@ class Pool(_native.Pool):
     def from_handle(
         cls, handle: Any, *, device: Device | int | None = None, kind: str = "device", owner: object = None
     ) -> Pool:
-        """A pool that somebody else destroys (`owner` is kept alive): `handle` is a `driver.CUmemoryPool` or an int."""
+        """A pool that somebody else destroys (`owner` is kept alive): `handle` is a `driver.CUmemoryPool` or an int.
+
+        kind: of its memory, "device", "pinned" or "managed"; ValueError: another one.
+        """
         if kind not in KINDS:
             raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
         return _wrap(handle, _device(device).context, KINDS[kind], owner)
@@ -154,7 +158,7 @@ class Pool(_native.Pool):
         return bool(self._flags & IS_PINNED)
 
     def deallocate(self, pointer: int, size: int, *, stream: Stream | Any = None) -> None:
-        """Frees what a Buffer does not free itself, in the order of `stream`."""
+        """Frees `size` bytes at `pointer`, which no Buffer frees itself, in the order of `stream`."""
         at: Stream = _native.as_stream(stream, self.context)
         with at.context:
             driver.cuMemFreeAsync(pointer, at.address)

@@ -26,7 +26,10 @@ class Program:
     source: the text, as str or bytes (UTF-8), or a `pathlib.Path` of a file.  options: a `ProgramOptions` or a dict; name:
     what the compiler calls the program in messages (default: the path, or "program.cu"); name_expressions: of templates and
     mangled names that kernels will be asked for by, e.g. "saxpy<float>"; headers: texts of headers by the name that they
-    are included by, before any file of that name.
+    are included by, before any file of that name; more options by keyword.
+
+    Raises TypeError and ValueError for what is no program, and for options (see `ProgramOptions`); ValueError also for
+    the name of a file as str.
 
     https://docs.nvidia.com/cuda/nvrtc/index.html
     """
@@ -115,14 +118,20 @@ def compile(
     headers: Mapping[str, str | bytes] | None = None,
     **options: Any,
 ) -> Module:
-    """Compiles a program and loads it: `Program(source, name=name, **options).compile().module()`."""
+    """Compiles a program and loads it: `Program(source, name=name, **options).compile().module()`.
+
+    name_expressions, headers, options: of `Program`, which also says what is raised.
+    """
     return Program(source, name=name, name_expressions=name_expressions, headers=headers, **options).compile().module()
 
 
 def compile_kernel(
     source: Source, name: str, *, headers: Mapping[str, str | bytes] | None = None, **options: Any
 ) -> Any:
-    """A kernel from a program: `compile_kernel(source, "saxpy<float>")`; name: a kernel's name or a name expression."""
+    """A kernel from a program: `compile_kernel(source, "saxpy<float>")`; name: a kernel's name or a name expression.
+
+    headers, options: of `Program`.
+    """
     is_expression = not name.isidentifier()
     module = compile(source, name_expressions=(name,) if is_expression else (), headers=headers, **options)
     return module.kernel(name)

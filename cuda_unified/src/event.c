@@ -145,9 +145,12 @@ static PyObject *address(PyObject *self, void *Py_UNUSED(closure)) {
 }
 
 static PyMethodDef methods[] = {
-    {"sync", synchronize, METH_NOARGS, "Waits until the work before the event is done."},
-    {"elapsed", elapsed, METH_O, "The time from this event to a later one, in ms."},
-    {"close", event_close, METH_NOARGS, "Destroys the event; what waits for it already is not affected."},
+    {"sync", synchronize, METH_NOARGS,
+     "sync($self)\n--\n\nWaits until the work before the event is done; raises what went wrong in it."},
+    {"elapsed", elapsed, METH_O,
+     "elapsed($self, other, /)\n--\n\nThe time from this event to a later one, `other`, in ms; both need timing=True."},
+    {"close", event_close, METH_NOARGS,
+     "close($self)\n--\n\nDestroys the event; what waits for it already is not affected."},
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef members[] = {
