@@ -7,6 +7,7 @@ from . import device as _device  # noqa: F401 (C asks for devices)
 from ._extend import extend
 from .context import Context
 from .dtype import DType
+from .memory import Flag
 from .stream import Stream
 
 TYPE_CHECKING = False
@@ -98,15 +99,8 @@ class Array(_native.Array):
         """The Device whose memory it is, or "cpu" for the host's own and page-locked memory."""
         return "cpu" if self.context is None or self._flags & _PINNED else self.context.device
 
-    @property
-    def is_device_accessible(self) -> bool:
-        """Whether kernels can use it."""
-        return bool(self._flags & _DEVICE)
-
-    @property
-    def is_host_accessible(self) -> bool:
-        """Whether the host can read it where it is."""
-        return bool(self._flags & _HOST)
+    is_device_accessible = Flag(_DEVICE, "Whether kernels can use it.")
+    is_host_accessible = Flag(_HOST, "Whether the host can read it where it is.")
 
     # ---- other views of the same memory ----------------------------------------------------------------------------
 
@@ -251,7 +245,7 @@ class Array(_native.Array):
 
     def __repr__(self) -> str:
         where = (
-            repr(self.device)
+            str(self.device)
             if self._flags & (_PINNED | _MANAGED) == 0
             else "pinned"
             if self._flags & _PINNED

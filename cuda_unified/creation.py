@@ -121,8 +121,11 @@ def from_host(
     except TypeError:
         import numpy
 
+        there = numpy.asarray(obj, None if dtype is None else DType(dtype).numpy)
+        if there.dtype.hasobject:
+            raise TypeError(f"from_host(): {type(obj).__name__} is no number, nor are its elements") from None
         try:
-            source = as_array(numpy.asarray(obj, None if dtype is None else DType(dtype).numpy))
+            source = as_array(there)
         except BufferError as error:
             raise TypeError(f"from_host(): {error}") from None
     if dtype is not None and source.dtype != dtype:
@@ -136,8 +139,10 @@ def from_host(
 
 def _bytes_of(shape: int | Sequence[int], dtype: DType) -> int:
     dims: tuple[int, ...] = (shape.__index__(),) if hasattr(shape, "__index__") else tuple(shape)
+    if not all(hasattr(n, "__index__") for n in dims):
+        raise TypeError(f"a shape is an int or a sequence of them, not {shape!r}")
     if any(n < 0 for n in dims):
-        raise ValueError(f"no shape: {dims}")
+        raise ValueError(f"a dimension of {min(dims)} elements: {dims}")
     import math
 
     return math.prod(dims) * dtype.itemsize

@@ -139,6 +139,9 @@ class _PerDevice:
     def __getitem__(self, device: Device | int) -> Any:
         return type(self)(self._kernel, Device(device))
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._kernel.name} on device {self.device.ordinal}>"
+
     @property
     def device(self) -> Device:
         """The device."""

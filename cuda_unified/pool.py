@@ -8,7 +8,7 @@ from . import _native
 from ._extend import extend
 from ._records import NamedTuple
 from .context import Context
-from .memory import BY_DEVICE, BY_HOST, IS_MANAGED, IS_PINNED, KINDS, _device, _size
+from .memory import BY_DEVICE, BY_HOST, IS_MANAGED, IS_PINNED, KINDS, Flag, _device, _size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,25 +137,10 @@ class Pool(_native.Pool):
         """The device whose streams it serves."""
         return self.context.device
 
-    @property
-    def is_device_accessible(self) -> bool:
-        """Whether kernels may use its memory."""
-        return bool(self._flags & BY_DEVICE)
-
-    @property
-    def is_host_accessible(self) -> bool:
-        """Whether the host may use its memory."""
-        return bool(self._flags & BY_HOST)
-
-    @property
-    def is_managed(self) -> bool:
-        """Whether its memory moves between host and devices."""
-        return bool(self._flags & IS_MANAGED)
-
-    @property
-    def is_pinned(self) -> bool:
-        """Whether it is page-locked memory of the host."""
-        return bool(self._flags & IS_PINNED)
+    is_device_accessible = Flag(BY_DEVICE, "Whether kernels may use its memory.")
+    is_host_accessible = Flag(BY_HOST, "Whether the host may use its memory.")
+    is_managed = Flag(IS_MANAGED, "Whether its memory moves between host and devices.")
+    is_pinned = Flag(IS_PINNED, "Whether it is page-locked memory of the host.")
 
     def deallocate(self, pointer: int, size: int, *, stream: Stream | Any = None) -> None:
         """Frees `size` bytes at `pointer`, which no Buffer frees itself, in the order of `stream`."""
