@@ -13,11 +13,23 @@ from ._light import TypeVar
 
 T = TypeVar("T")
 _NOT_MOVED = {"__slots__", "__module__", "__dict__", "__weakref__", "__orig_bases__"}
+_NO_INSTANCES = 1 << 7  # Py_TPFLAGS_DISALLOW_INSTANTIATION
+
+
+def _explain(base: type, made: str) -> None:
+    """Lets the error for calling the class say who makes its objects."""
+
+    def refuse(cls: type, *_: object, **__: object) -> object:
+        raise TypeError(f"cannot create {cls.__name__!r} instances: {made.rstrip('.')}")
+
+    base.__new__ = refuse  # type: ignore[method-assign,assignment]
 
 
 def extend(cls: type[T]) -> type[T]:
     """Moves the body of a class into its base, a type of `_native`; no `super()` in it."""
     (base,) = cls.__bases__
+    if base.__flags__ & _NO_INSTANCES:
+        _explain(base, (cls.__doc__ or "").partition("\n")[0])
     for name, value in vars(cls).items():
         if name not in _NOT_MOVED:
             setattr(base, name, value)

@@ -24,7 +24,7 @@ class Adaptor(MemoryResource):
     """A resource that takes its memory from another, `upstream`; the base of those here and of your own.
 
     Override `allocated(buffer)` and `freed(pointer, size)` to see what happens, or `take(size, stream)` to take part
-    in it. Adaptors nest.  All methods may be called from any thread.
+    in it. Adaptors nest.  All methods may be called from any thread.  TypeError: `upstream` is no resource.
     """
 
     def __init__(self, upstream: Any) -> None:
@@ -60,15 +60,15 @@ class Adaptor(MemoryResource):
         return bool(self.upstream.is_pinned)
 
     def take(self, size: int, stream: Any) -> Buffer:
-        """Gets memory from upstream."""
+        """Gets a Buffer of `size` bytes from upstream, in the order of `stream`."""
         buffer: Buffer = self.upstream.allocate(size, stream)
         return buffer
 
     def allocated(self, buffer: Buffer) -> None:
-        """Called after each allocation of at least one byte; what it raises frees the memory again."""
+        """Called with the `buffer` after each allocation of at least one byte; what it raises frees the memory again."""
 
     def freed(self, pointer: int, size: int, stream: Stream | None) -> None:
-        """Called before each such memory goes back."""
+        """Called before such memory, `size` bytes at `pointer`, goes back in the order of `stream` (None: at once)."""
 
     def allocate(self, size: int, stream: Stream | Any = None) -> Buffer:
         """Gives `size` bytes from upstream."""
@@ -141,7 +141,7 @@ class Counts:
 
 
 class StatisticsResource(Adaptor):
-    """Counts bytes and allocations, in all and in parts of the program, which nest:
+    """Counts bytes and allocations of what `upstream` gives, in all and in parts of the program, which nest:
 
     with statistics.region() as counts:
         ...
@@ -232,7 +232,7 @@ class FailureCallbackResource(Adaptor):
     """Calls `callback(size)` when upstream is out of memory: if it returns something true upstream is tried again,
     else the error goes on.
 
-    The callback frees what it can; it is called again as long as it says to try again.
+    The callback frees what it can; it is called again as long as it says to try again.  TypeError: it cannot be called.
     """
 
     def __init__(self, upstream: Any, callback: Callable[[int], Any]) -> None:

@@ -7,6 +7,7 @@ from . import device as _device  # noqa: F401 (C asks for devices)
 from ._extend import extend
 from .context import Context
 from .dtype import DType
+from .memory import Flag
 from .stream import Stream
 
 TYPE_CHECKING = False
@@ -26,8 +27,9 @@ class Array(_native.Array):
     """Elements of one type in memory of a `Buffer` or of another library, n-dimensional, with strides in bytes.
 
     Made by `empty`, `zeros`, `full`, `from_host`, `as_array`, `from_dlpack`, and `Array.over(buffer, shape, dtype)`.
-    `array[...]` takes ints, slices, an Ellipsis and None and never copies.  Exchanged without a copy through DLPack (with its C
-    table), the CUDA Array Interface and, where the host can read the memory, the buffer protocol and NumPy's array interface.
+    `array[...]` takes ints, slices, an Ellipsis and None and never copies.  Exchanged without a copy through DLPack
+    (with its C table), the CUDA Array Interface and, where the host can read the memory, the buffer protocol and
+    NumPy's array interface.
 
     A closed Buffer closes its arrays: `ClosedError`.
     """
@@ -58,7 +60,8 @@ class Array(_native.Array):
     ) -> Array:
         """An array in memory of a Buffer, `offset` bytes behind its begin; without a shape as many elements as there is room for.
 
-        ValueError: it would reach beyond the Buffer.
+        shape, dtype, strides (in bytes; default: C order): of its elements.  readonly: whether it refuses to be
+        written.  ValueError: it would reach beyond the Buffer.
         """
         dtype = DType(dtype)
         if shape is None:
@@ -79,7 +82,11 @@ class Array(_native.Array):
         owner: object = None,
         readonly: bool = False,
     ) -> Array:
-        """An array at an address that somebody else owns (`owner` is kept alive): nothing about it can be checked."""
+        """An array at an address, `pointer`, that somebody else owns (`owner` is kept alive): nothing about it can be checked.
+
+        shape, dtype, strides (in bytes): of its elements.  device: whose memory it is; "cpu": the host's.  readonly:
+        whether it refuses to be written.
+        """
         from .copying import resolve_device
 
         place = resolve_device(device)
@@ -92,15 +99,8 @@ class Array(_native.Array):
         """The Device whose memory it is, or "cpu" for the host's own and page-locked memory."""
         return "cpu" if self.context is None or self._flags & _PINNED else self.context.device
 
-    @property
-    def is_device_accessible(self) -> bool:
-        """Whether kernels can use it."""
-        return bool(self._flags & _DEVICE)
-
-    @property
-    def is_host_accessible(self) -> bool:
-        """Whether the host can read it where it is."""
-        return bool(self._flags & _HOST)
+    is_device_accessible = Flag(_DEVICE, "Whether kernels can use it.")
+    is_host_accessible = Flag(_HOST, "Whether the host can read it where it is.")
 
     # ---- other views of the same memory ----------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class Array(_native.Array):
         return self.reshape(-1, stream=stream)
 
     def permute(self, *axes: Any) -> Array:
-        """The dimensions in another order: `a.permute(2, 0, 1)`."""
+        """The dimensions in another order, `axes`: `a.permute(2, 0, 1)`.  ValueError: they are not all of them, each once."""
         order = [_axis(a, self.ndim) for a in _flatten(axes)]
         if sorted(order) != list(range(self.ndim)):
             raise ValueError(f"{tuple(order)} is no order of {self.ndim} dimensions")
@@ -132,7 +132,7 @@ class Array(_native.Array):
         return _like(self, [shape[i] for i in order], [strides[i] for i in order], self.dtype)
 
     def transpose(self, *axes: Any) -> Array:
-        """The dimensions in reverse order, or as `permute`."""
+        """The dimensions in reverse order, or in that of `axes`, as `permute`."""
         return self.permute(*axes) if axes and axes != (None,) else self.permute(range(self.ndim)[::-1])
 
     @property
@@ -164,7 +164,7 @@ class Array(_native.Array):
     # ---- copies: copying.py ----------------------------------------------------------------------------------------
 
     def contiguous(self, stream: Any = None) -> Array:
-        """This array if its elements lie in C order without gaps, else a copy of which that is true."""
+        """This array if its elements lie in C order without gaps, else such a copy, made in the order of `stream`."""
         return self if self.is_contiguous else self.copy(stream=stream)
 
     def copy(self, *, stream: Any = None) -> Array:
@@ -185,14 +185,14 @@ class Array(_native.Array):
         return self
 
     def copy_to(self, dst: Any, *, stream: Any = None) -> Any:
-        """Copies the elements of this array into another, see `copy_from`; returns the other."""
+        """Copies the elements of this array into another, `dst`, in the order of `stream`; see `copy_from`.  Returns `dst`."""
         from .copying import copy
 
         copy(as_array(dst, stream=stream, readonly=False), self, stream)
         return dst
 
     def fill(self, value: Any, *, stream: Any = None) -> Array:
-        """Sets every element, in the order of `stream`: a Python or NumPy number, bytes for a record; returns this array."""
+        """Sets every element to `value`, a Python or NumPy number or a record's bytes, in the order of `stream`; returns it."""
         from .copying import fill
 
         fill(self, value, stream)
@@ -206,7 +206,10 @@ class Array(_native.Array):
             part.copy_from(value)
 
     def to_host(self, *, stream: Any = None, out: Any = None) -> Any:
-        """The elements as a NumPy array, in C order; `out` is a NumPy array to write to.  Waits until they are there."""
+        """The elements as a NumPy array, in C order; `out` is a NumPy array to write to.  Waits until they are there.
+
+        stream: in whose order they are read (default: the current one).
+        """
         from .copying import to_host
 
         return to_host(self, stream, out)
@@ -218,7 +221,7 @@ class Array(_native.Array):
         return to_device(self, device, stream)
 
     def item(self, *, stream: Any = None) -> Any:
-        """The only element as Python's number; waits for it.  ValueError: there is more than one."""
+        """The only element as Python's number; waits for it, in the order of `stream`.  ValueError: there is more than one."""
         from .copying import item
 
         return item(self, stream)
@@ -242,7 +245,7 @@ class Array(_native.Array):
 
     def __repr__(self) -> str:
         where = (
-            repr(self.device)
+            str(self.device)
             if self._flags & (_PINNED | _MANAGED) == 0
             else "pinned"
             if self._flags & _PINNED

@@ -77,6 +77,7 @@ class ProgramCache:
 
     folder: where entries are files, made when the first is written; None: in memory alone.  max_size: bytes in the folder,
     from which on those go that were not used for the longest time; memory_size: the same in memory.
+    ValueError where one is negative.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class ProgramCache:
         return code
 
     def put(self, key: str, code: ObjectCode) -> None:
-        """Stores an entry."""
+        """Stores `code` as the entry of `key`."""
         with self._lock:
             self._remember(key, code.copy())
             self._count("stores")

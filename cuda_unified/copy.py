@@ -145,7 +145,10 @@ def copy_2d(
     src_pitch: int | None = None,
     stream: Stream | Any = None,
 ) -> None:
-    """Copies `height` rows of `width` bytes; see `copy_3d`."""
+    """Copies `height` rows of `width` bytes from `src` to `dst`, in the order of `stream`; see `copy_3d`.
+
+    https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__MEM.html
+    """
     copy_3d(dst, src, width=width, height=height, depth=1, dst_pitch=dst_pitch, src_pitch=src_pitch, stream=stream)
 
 
@@ -164,10 +167,10 @@ def copy_3d(
 ) -> None:
     """Copies a box: `depth` slices of `height` rows of `width` bytes.
 
-    dst, src: what `Buffer.copy_from` takes; a box inside begins where a slice of the buffer does.  pitch: bytes from
-    row to row, at least `width` (default: `width`).  rows: rows from slice to slice, at least `height` (default:
-    `height`).  The rules of lifetime, stream and pageable memory are those of `Buffer.copy_from`; where rows of source
-    and destination overlap the result is undefined.
+    dst, src: what `Buffer.copy_from` takes; a box inside begins where a slice of the buffer does.  dst_pitch,
+    src_pitch: bytes from row to row, at least `width` (default: `width`).  dst_rows, src_rows: rows from slice to
+    slice, at least `height` (default: `height`).  The rules of lifetime, stream and pageable memory are those of
+    `Buffer.copy_from`; where rows of source and destination overlap the result is undefined.
 
     Raises ValueError where a box does not fit into its memory.
 

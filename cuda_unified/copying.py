@@ -69,7 +69,8 @@ def copy(dst: Array, src: Array, stream: Any = None) -> None:
 def _check(dst: Array, src: Array) -> None:
     if dst.dtype != src.dtype:
         raise TypeError(
-            f"elements of {src.dtype} are not copied to elements of {dst.dtype}: view() changes the type of the bytes"
+            f"elements of {src.dtype} are not copied to elements of {dst.dtype}: convert them where NumPy or another "
+            "library can compute, or view() the same bytes as another type"
         )
     if dst.shape != src.shape:
         raise ValueError(f"an array of shape {src.shape} is not copied to one of shape {dst.shape}")

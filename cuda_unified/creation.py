@@ -27,8 +27,9 @@ def empty(
 ) -> Array:
     """An array in new memory, whose elements are not set.
 
-    On `device` (default: the current one; "cpu" for the host's own memory) in the order of `stream`, or from `resource`, which is
-    anything with `allocate(size, stream=...)` that returns a Buffer: so arrays in page-locked and managed memory are made.
+    shape: an int or ints, elements of each dimension; dtype: what `DType` takes.  On `device` (default: the current
+    one; "cpu" for the host's own memory) in the order of `stream`, or from `resource`, which is anything with
+    `allocate(size, stream=...)` that returns a Buffer: so arrays in page-locked and managed memory are made.
     """
     if resource is None:
         from .copying import resolve_device
@@ -71,7 +72,10 @@ def full(
 
 
 def empty_like(other: Any, dtype: Any = None, *, stream: Any = None, resource: Any = None) -> Array:
-    """A contiguous array of the shape and type of another, in the same kind of memory; its elements are not set."""
+    """A contiguous array of the shape and type of `other`, in the same kind of memory; its elements are not set.
+
+    dtype: another type; stream, resource: as of `empty`.
+    """
     other = as_array(other)
     if resource is not None:
         return empty(other.shape, dtype or other.dtype, stream=stream, resource=resource)
@@ -81,7 +85,7 @@ def empty_like(other: Any, dtype: Any = None, *, stream: Any = None, resource: A
 
 
 def zeros_like(other: Any, dtype: Any = None, *, stream: Any = None, resource: Any = None) -> Array:
-    """An array of zeros of the shape and type of another, see `empty_like`."""
+    """An array of zeros of the shape and type of `other`, see `empty_like`."""
     return _clear(empty_like(other, dtype, stream=stream, resource=resource), stream)
 
 
@@ -93,7 +97,7 @@ def _clear(array: Array, stream: Any) -> Array:
 
 
 def full_like(other: Any, value: Any, dtype: Any = None, *, stream: Any = None, resource: Any = None) -> Array:
-    """An array of the shape and type of another whose elements all are `value`, see `empty_like`."""
+    """An array of the shape and type of `other` whose elements all are `value`, see `empty_like`."""
     return empty_like(other, dtype, stream=stream, resource=resource).fill(value, stream=stream)
 
 
@@ -105,7 +109,10 @@ def from_host(
     stream: Any = None,
     resource: Any = None,
 ) -> Array:
-    """A copy of the host's data on a device: of what `as_array` takes, and with NumPy also of lists and numbers.
+    """A copy of the host's data on a device: `obj` is what `as_array` takes, and with NumPy also lists and numbers.
+
+    dtype: the type of lists and numbers; device, stream, resource: as of `empty`.  TypeError: there is no data of the
+    host in it, or an array's type is not `dtype`.
 
     The host's data has been read when this returns, the copy goes on in the order of `stream`.
     """
@@ -114,8 +121,11 @@ def from_host(
     except TypeError:
         import numpy
 
+        there = numpy.asarray(obj, None if dtype is None else DType(dtype).numpy)
+        if there.dtype.hasobject:
+            raise TypeError(f"from_host(): {type(obj).__name__} is no number, nor are its elements") from None
         try:
-            source = as_array(numpy.asarray(obj, None if dtype is None else DType(dtype).numpy))
+            source = as_array(there)
         except BufferError as error:
             raise TypeError(f"from_host(): {error}") from None
     if dtype is not None and source.dtype != dtype:
@@ -129,8 +139,10 @@ def from_host(
 
 def _bytes_of(shape: int | Sequence[int], dtype: DType) -> int:
     dims: tuple[int, ...] = (shape.__index__(),) if hasattr(shape, "__index__") else tuple(shape)
+    if not all(hasattr(n, "__index__") for n in dims):
+        raise TypeError(f"a shape is an int or a sequence of them, not {shape!r}")
     if any(n < 0 for n in dims):
-        raise ValueError(f"no shape: {dims}")
+        raise ValueError(f"a dimension of {min(dims)} elements: {dims}")
     import math
 
     return math.prod(dims) * dtype.itemsize

@@ -155,7 +155,7 @@ class Device(_native.Device, metaclass=_native.DeviceType):
                 raise
 
     def disable_peer_access(self, other: Device) -> None:
-        """The contrary of `enable_peer_access`; `PeerAccessError` if it was not enabled."""
+        """Takes back `enable_peer_access(other)`; `PeerAccessError` if it was not enabled."""
         peer = Device(other).context
         with self:
             driver.cuCtxDisablePeerAccess(peer.address)
@@ -173,7 +173,7 @@ class Device(_native.Device, metaclass=_native.DeviceType):
 
     @staticmethod
     def is_available(ordinal: int = 0) -> bool:
-        """Whether there is such a device.  Makes no context, and raises nothing where there is no driver."""
+        """Whether there is a device `ordinal`.  Makes no context, and raises nothing where there is no driver."""
         try:
             return 0 <= ordinal < _native.device_count()
         except (CudaError, ImportError):

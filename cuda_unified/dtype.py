@@ -64,6 +64,8 @@ class DType(_native.DType):
     structured or other NumPy type without objects is a record: bytes that nobody here looks into.
 
     TypeError: no type, or one that cannot be in a device's memory.
+
+    https://dmlc.github.io/dlpack/latest/c_api.html (DLDataType)
     """
 
     __slots__ = ()

@@ -29,7 +29,10 @@ class Event(_native.Event):
 
     @classmethod
     def from_handle(cls, handle: Any, *, device: Device | None = None, owner: object = None) -> Event:
-        """An event that somebody else owns (`owner` is kept alive): `handle` is a `driver.CUevent` or an int."""
+        """An event that somebody else owns (`owner` is kept alive): `handle` is a `driver.CUevent` or an int.
+
+        device: the one it is on (default: the current one).
+        """
         from .device import Device
 
         event: Event = _native.wrap_event(int(handle), (device or Device()).context, False, owner, 0)

@@ -24,8 +24,8 @@ def empty_pinned(
 ) -> np.ndarray[Any, Any]:
     """A NumPy array in page-locked memory of the host, not initialized: copies from and to it are asynchronous.
 
-    The memory is freed with the last array that uses it.  device: the one that it is for (default: the current one).
-    order: "C" or "F". write_combined: see `PinnedResource`.  Needs NumPy.
+    The memory is freed with the last array that uses it.  shape, dtype: as of `numpy.empty`.  device: the one that it
+    is for (default: the current one).  order: "C" or "F".  write_combined: see `PinnedResource`.  Needs NumPy.
     """
     from .resources import PinnedResource
 
@@ -35,7 +35,7 @@ def empty_pinned(
 def zeros_pinned(
     shape: int | tuple[int, ...], dtype: Any = float, *, order: Order = "C", device: Device | int | None = None
 ) -> np.ndarray[Any, Any]:
-    """The same, full of zeros."""
+    """An array in page-locked memory that is full of zeros, see `empty_pinned`."""
     array = empty_pinned(shape, dtype, order=order, device=device)
     array[...] = 0
     return array
@@ -51,8 +51,8 @@ def empty_managed(
 ) -> np.ndarray[Any, Any]:
     """A NumPy array in managed memory, not initialized: kernels use it at the same address.
 
-    Its Buffer is `buffer_of(array)`.  See `ManagedResource` for `attach`, and for when the host may touch it.  Needs
-    NumPy.
+    Its Buffer is `buffer_of(array)`.  shape, dtype: as of `numpy.empty`.  device: the one that it is for (default: the
+    current one).  order: "C" or "F".  See `ManagedResource` for `attach`, and for when the host may touch it.  Needs NumPy.
     """
     from .managed import ManagedResource
 
@@ -62,7 +62,7 @@ def empty_managed(
 def zeros_managed(
     shape: int | tuple[int, ...], dtype: Any = float, *, order: Order = "C", device: Device | int | None = None
 ) -> np.ndarray[Any, Any]:
-    """The same, full of zeros."""
+    """An array in managed memory that is full of zeros, see `empty_managed`."""
     array = empty_managed(shape, dtype, order=order, device=device)
     array[...] = 0
     return array

@@ -77,7 +77,7 @@ class JitOptions:
             object.__setattr__(self, "target", Arch.of(self.target))
 
     def pairs(self) -> list[tuple[Any, int]]:
-        """(option, value) as the driver takes them, but for the logs."""
+        """(option, value) as the driver takes them, but for the logs; ValueError where it does not know the `target`."""
         option = driver.CUjit_option
         made = [(getattr(option, c), int(getattr(self, n))) for n, c in _CODES if getattr(self, n) is not None]
         if self.cache_mode is not None:

@@ -52,7 +52,7 @@ class Kernel(_native.Kernel):
         """A kernel that somebody else owns (`owner` is kept alive).
 
         handle: a `driver.CUkernel`, a `driver.CUfunction`, or an int: then `is_function` says which of the two it is
-        (default: a CUkernel).
+        (default: a CUkernel).  TypeError: it is neither, or not what `is_function` says.
         """
         known = {driver.CUkernel: False, driver.CUfunction: True}.get(type(handle))
         if known is None and isinstance(handle, int) and not isinstance(handle, bool):
@@ -138,6 +138,9 @@ class _PerDevice:
 
     def __getitem__(self, device: Device | int) -> Any:
         return type(self)(self._kernel, Device(device))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._kernel.name} on device {self.device.ordinal}>"
 
     @property
     def device(self) -> Device:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cubind import driver
+from cubind import CudaError, driver
 
 from .context import Context
 
@@ -47,4 +47,10 @@ class Limits:
         return [n.removeprefix(_PREFIX).lower() for n in driver.CUlimit.__members__ if n != _PREFIX + "MAX"]
 
     def __repr__(self) -> str:
-        return f"<limits of {self._context!r}>"
+        def value(name: str) -> str:
+            try:
+                return f"{name}={getattr(self, name)}"
+            except CudaError:
+                return ""
+
+        return f"<limits of {self._context!r}: {', '.join(filter(None, map(value, dir(self))))}>"

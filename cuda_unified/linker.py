@@ -68,7 +68,7 @@ class Linker:
             self.add(piece)
 
     def add(self, piece: Any, kind: str | None = None, *, name: str = "") -> Linker:
-        """Adds a piece; kind: of `ObjectCode`, found out if it is None.  Returns the linker.
+        """Adds a piece; kind: of `ObjectCode`, found out if it is None; name: for messages.  Returns the linker.
 
         Raises `NotSupportedError` for code that the linker does not take.
         """
@@ -82,7 +82,7 @@ class Linker:
         return self
 
     def link(self, name: str = "linked", target: str = "auto") -> ObjectCode:
-        """Links what was added.
+        """Links what was added; name: what messages call it.
 
         target: "cubin", machine code; "ptx", of LTO-IR by nvJitLink; "auto": a cubin, or PTX where the device is the CPU
         device.

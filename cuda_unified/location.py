@@ -19,7 +19,7 @@ class Host:
     """The host as a place for memory: `Host()`; a NUMA node of it, `Host(1)`; the one nearest to the calling thread,
     `Host.nearest()`.
 
-    Equal ones are the same place.
+    Equal ones are the same place.  ValueError: `numa` is negative.
 
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__TYPES.html
     """

@@ -32,7 +32,7 @@ class ManagedResource(MemoryResource):
     """Managed memory, as `ManagedBuffer`s.
 
     attach: "global" for memory that every stream may use; "host" for memory that streams may use only once it was
-    attached to them.
+    attached to them; ValueError: another word.
 
     Where a device lacks the property concurrent_managed_access the host may not touch any of it while a kernel runs.
 
@@ -82,12 +82,14 @@ class ManagedBuffer(Buffer):
         discard_batch([self], stream=stream)
 
     def discard_prefetch(self, to: Place | None = None, *, stream: Stream | Any = None) -> None:
-        """Gives up the contents and places the memory there, without moving anything."""
+        """Gives up the contents and places the memory at `to`, in the order of `stream`, without moving anything."""
         discard_prefetch_batch([self], to, stream=stream)
 
     def attach(self, kind: str, *, stream: Stream | Any = None) -> None:
-        """Says who may use it from now on, in the order of the stream: "global", "host", or "single" for that
-        stream."""
+        """Says who may use it from now on, in the order of the stream.
+
+        kind: "global" (everybody), "host", or "single" (that stream alone); ValueError: another one.
+        """
         if kind not in _ATTACH:
             raise ValueError(f"attach() takes {', '.join(map(repr, _ATTACH))}, not {kind!r}")
         at: Stream = _native.as_stream(stream, self.context)
@@ -247,7 +249,10 @@ def _in_stream(buffers: Sequence[Buffer], stream: Any) -> Stream:
 def prefetch_batch(
     buffers: Sequence[Buffer], to: Place | Sequence[Place] | None = None, *, stream: Stream | Any = None
 ) -> None:
-    """Moves managed buffers in the order of the stream: to one place, or each to its own; default: its device."""
+    """Moves managed `buffers` in the order of `stream`: all to the place `to`, or each to its own; default: its device.
+
+    https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__UNIFIED.html
+    """
     pointers, sizes = _ranges(buffers, "prefetching")
     places = _places(buffers, to)
     if not pointers:
@@ -265,7 +270,10 @@ def prefetch_batch(
 
 
 def discard_batch(buffers: Sequence[Buffer], *, stream: Stream | Any = None) -> None:
-    """Gives up the contents of managed buffers in the order of the stream."""
+    """Gives up the contents of managed `buffers` in the order of `stream`.
+
+    https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__UNIFIED.html
+    """
     pointers, sizes = _ranges(buffers, "discarding")
     if pointers:
         at = _in_stream(buffers, stream)
@@ -277,7 +285,10 @@ def discard_batch(buffers: Sequence[Buffer], *, stream: Stream | Any = None) -> 
 def discard_prefetch_batch(
     buffers: Sequence[Buffer], to: Place | Sequence[Place] | None = None, *, stream: Stream | Any = None
 ) -> None:
-    """Gives up the contents of managed buffers and places them, without moving anything."""
+    """Gives up the contents of managed `buffers` and places them at `to`, as `prefetch_batch`, without moving anything.
+
+    https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__UNIFIED.html
+    """
     pointers, sizes = _ranges(buffers, "discarding")
     places = _places(buffers, to)
     if pointers:

@@ -26,6 +26,18 @@ KINDS = {
 """kind of memory -> who can use it"""
 
 
+class Flag(property):
+    """A property of memory: whether one bit of `_flags` is set."""
+
+    def __init__(self, bit: int, doc: str) -> None:
+        super().__init__(lambda memory: bool(memory._flags & bit))
+        self.__doc__ = doc
+
+    if TYPE_CHECKING:
+
+        def __get__(self, memory: Any, owner: type | None = None, /) -> bool: ...  # type: ignore[override]
+
+
 @extend
 class Buffer(_native.Buffer):
     """Bytes somewhere: `size` of them at the address `pointer`, and who frees them.
@@ -92,30 +104,11 @@ class Buffer(_native.Buffer):
         own."""
         return self.context.device if self.context else None
 
-    @property
-    def is_device_accessible(self) -> bool:
-        """Whether kernels may use it."""
-        return bool(self._flags & BY_DEVICE)
-
-    @property
-    def is_host_accessible(self) -> bool:
-        """Whether the host may use it."""
-        return bool(self._flags & BY_HOST)
-
-    @property
-    def is_managed(self) -> bool:
-        """Whether it moves between host and devices."""
-        return bool(self._flags & IS_MANAGED)
-
-    @property
-    def is_pinned(self) -> bool:
-        """Whether it is page-locked memory of the host."""
-        return bool(self._flags & IS_PINNED)
-
-    @property
-    def is_readonly(self) -> bool:
-        """Whether it is no destination of copies and fills."""
-        return bool(self._flags & IS_READ_ONLY)
+    is_device_accessible = Flag(BY_DEVICE, "Whether kernels may use it.")
+    is_host_accessible = Flag(BY_HOST, "Whether the host may use it.")
+    is_managed = Flag(IS_MANAGED, "Whether it moves between host and devices.")
+    is_pinned = Flag(IS_PINNED, "Whether it is page-locked memory of the host.")
+    is_readonly = Flag(IS_READ_ONLY, "Whether it is no destination of copies and fills.")
 
     @property
     def handle(self) -> int:
@@ -136,6 +129,13 @@ class Buffer(_native.Buffer):
         target = bytearray(self.size)
         self.copy_to(target, stream=stream)
         return bytes(target)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        import numpy
+
+        if not self.is_host_accessible:  # NumPy would make an array of this object
+            raise TypeError("this buffer is a device's memory, which NumPy cannot read: to_bytes() makes a copy")
+        return numpy.array(memoryview(self), dtype, copy=bool(copy))
 
     def __repr__(self) -> str:
         name = type(self).__name__

@@ -57,7 +57,8 @@ class Module:
     for all devices; for PTX that is when the driver compiles it.  options: a `JitOptions` or a dict, or single ones by
     keyword.
 
-    Raises, when it is loaded, `InvalidPtxError` with the driver's log, `NoBinaryForDeviceError` and others.
+    Raises, when it is loaded, `InvalidPtxError` with the driver's log, `NoBinaryForDeviceError` and others; at once
+    `NotSupportedError` for code that has to be linked first.
 
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__LIBRARY.html
     """
@@ -86,7 +87,10 @@ class Module:
         owner: object = None,
         lowered_names: Mapping[str, str] | None = None,
     ) -> Module:
-        """A library that somebody else owns and unloads (`owner` is kept alive): a `driver.CUlibrary` or an int."""
+        """A library that somebody else owns and unloads (`owner` is kept alive).
+
+        handle: a `driver.CUlibrary` or an int.  lowered_names: name expressions and the names in the code that they mean.
+        """
         module = cls.__new__(cls)
         module._options, module._code, module._lowered = JitOptions(), None, dict(lowered_names or {})
         module._library = _Library(driver.CUlibrary(int(handle)), owned=False, owner=owner)
@@ -187,7 +191,7 @@ class Module:
         return self._variable(name, device or Device(), driver.cuLibraryGetGlobal, _BY_DEVICE)
 
     def get_managed(self, name: str, device: Device | None = None) -> Buffer:
-        """The memory of a `__managed__` variable, which the host can access too, as a Buffer; otherwise as `get_global`."""
+        """The memory of a `__managed__` variable `name`, which the host can access too, as a Buffer; else as `get_global`."""
         from .device import Device
 
         return self._variable(name, device or Device(), driver.cuLibraryGetManaged, _MANAGED)

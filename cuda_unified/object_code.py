@@ -85,7 +85,7 @@ class ObjectCode:
     def from_file(
         cls, path: str | os.PathLike[str], kind: str | None = None, *, lowered_names: Mapping[str, str] | None = None
     ) -> ObjectCode:
-        """From a file: code of any kind, or what `save` wrote."""
+        """From a file: what `save` wrote, or code of any kind, with `lowered_names` as of `from_bytes`."""
         from pathlib import Path
 
         content = Path(path).read_bytes()
@@ -140,7 +140,7 @@ class ObjectCode:
 
     @classmethod
     def unpack(cls, packed: bytes) -> ObjectCode:
-        """The contrary; ValueError if anything is missing or changed."""
+        """What `pack` made `packed` of; ValueError if anything is missing or changed."""
         import json
         from hashlib import sha256
 

@@ -361,7 +361,7 @@ class ProgramOptions:
         return made + [_string("extra", v) for v in _several(self.extra)]
 
     def having(self, **changes: Any) -> ProgramOptions:
-        """A copy with some options changed."""
+        """A copy with some options changed; TypeError for what is no option."""
         check_names(changes)
         return replace(self, **changes)
 

@@ -185,7 +185,7 @@ class _Foreign(MemoryResource):
         return self.buffer(pointer, size, at, device=self._device)
 
     def deallocate(self, pointer: int, size: int, *, stream: Stream | None) -> None:
-        """Gives memory back, in the order of the stream."""
+        """Gives `size` bytes at `pointer` back, in the order of the stream."""
         if size:
             with self._lock:
                 held = self._live.pop(pointer)
@@ -203,6 +203,8 @@ class _Foreign(MemoryResource):
 
 class CupyResource(_Foreign):
     """Memory from CuPy's current allocator (by default its pool), or from `allocator(size) -> cupy.cuda.MemoryPointer`.
+
+    device: the one it is on (default: the current one).
 
     https://docs.cupy.dev/en/stable/user_guide/memory.html
     """

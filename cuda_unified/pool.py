@@ -8,7 +8,7 @@ from . import _native
 from ._extend import extend
 from ._records import NamedTuple
 from .context import Context
-from .memory import BY_DEVICE, BY_HOST, IS_MANAGED, IS_PINNED, KINDS, _device, _size
+from .memory import BY_DEVICE, BY_HOST, IS_MANAGED, IS_PINNED, KINDS, Flag, _device, _size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class Pool(_native.Pool):
         where the memory stays rather than move on a fault: "device" (that device), another Device, a `Host`, "host", or
         None: nowhere in particular.
 
-        Raises `NotSupportedError` where device or driver have no pools of that kind.
+        Raises `NotSupportedError` where device or driver have no pools of that kind, ValueError for another kind, and for numa
+        where it is not "pinned".
         """
         device = _device(device)
         if kind not in ("device", "pinned", "managed"):
@@ -119,7 +120,10 @@ class Pool(_native.Pool):
     def from_handle(
         cls, handle: Any, *, device: Device | int | None = None, kind: str = "device", owner: object = None
     ) -> Pool:
-        """A pool that somebody else destroys (`owner` is kept alive): `handle` is a `driver.CUmemoryPool` or an int."""
+        """A pool that somebody else destroys (`owner` is kept alive): `handle` is a `driver.CUmemoryPool` or an int.
+
+        kind: of its memory, "device", "pinned" or "managed"; ValueError: another one.
+        """
         if kind not in KINDS:
             raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
         return _wrap(handle, _device(device).context, KINDS[kind], owner)
@@ -140,28 +144,13 @@ class Pool(_native.Pool):
         """The device whose streams it serves."""
         return self.context.device
 
-    @property
-    def is_device_accessible(self) -> bool:
-        """Whether kernels may use its memory."""
-        return bool(self._flags & BY_DEVICE)
-
-    @property
-    def is_host_accessible(self) -> bool:
-        """Whether the host may use its memory."""
-        return bool(self._flags & BY_HOST)
-
-    @property
-    def is_managed(self) -> bool:
-        """Whether its memory moves between host and devices."""
-        return bool(self._flags & IS_MANAGED)
-
-    @property
-    def is_pinned(self) -> bool:
-        """Whether it is page-locked memory of the host."""
-        return bool(self._flags & IS_PINNED)
+    is_device_accessible = Flag(BY_DEVICE, "Whether kernels may use its memory.")
+    is_host_accessible = Flag(BY_HOST, "Whether the host may use its memory.")
+    is_managed = Flag(IS_MANAGED, "Whether its memory moves between host and devices.")
+    is_pinned = Flag(IS_PINNED, "Whether it is page-locked memory of the host.")
 
     def deallocate(self, pointer: int, size: int, *, stream: Stream | Any = None) -> None:
-        """Frees what a Buffer does not free itself, in the order of `stream`."""
+        """Frees `size` bytes at `pointer`, which no Buffer frees itself, in the order of `stream`."""
         at: Stream = _native.as_stream(stream, self.context)
         with at.context:
             driver.cuMemFreeAsync(pointer, at.address)

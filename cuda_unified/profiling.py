@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def annotate(text: str) -> Iterator[None]:
-    """A named range in profiles, where the package nvtx is installed; else nothing.
+    """A range in profiles that is called `text`, where the package nvtx is installed; else nothing.
 
     https://nvidia.github.io/NVTX/
     """
@@ -38,6 +38,8 @@ def profile(device: Device | None = None, *, name: str | None = None) -> Iterato
 
     device: whose work (default: the current device); it is waited for before and after.  name: also a range, as by
     `annotate`.  Where nothing collects, and on the CPU device, only the waiting is left.
+
+    https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__PROFILER.html
     """
     from .device import Device
 
@@ -94,6 +96,8 @@ def time_kernel(
     function: called without arguments, e.g. a bound launch or `lambda: kernel[grid, block, stream](a, b)`; it must use `stream`.
     stream: default the current one.  repeat: how often it is measured, after `warmup` runs that are not.  Raises ValueError
     if repeat is below 1.
+
+    https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__EVENT.html
     """
     if repeat < 1 or warmup < 0:
         raise ValueError(f"repeat must be at least 1 and warmup at least 0, not {repeat} and {warmup}")

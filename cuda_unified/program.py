@@ -26,7 +26,10 @@ class Program:
     source: the text, as str or bytes (UTF-8), or a `pathlib.Path` of a file.  options: a `ProgramOptions` or a dict; name:
     what the compiler calls the program in messages (default: the path, or "program.cu"); name_expressions: of templates and
     mangled names that kernels will be asked for by, e.g. "saxpy<float>"; headers: texts of headers by the name that they
-    are included by, before any file of that name.
+    are included by, before any file of that name; more options by keyword.
+
+    Raises TypeError and ValueError for what is no program, and for options (see `ProgramOptions`); ValueError also for
+    the name of a file as str.
 
     https://docs.nvidia.com/cuda/nvrtc/index.html
     """
@@ -115,7 +118,10 @@ def compile(
     headers: Mapping[str, str | bytes] | None = None,
     **options: Any,
 ) -> Module:
-    """Compiles a program and loads it: `Program(source, name=name, **options).compile().module()`."""
+    """Compiles a program and loads it: `Program(source, name=name, **options).compile().module()`.
+
+    name_expressions, headers, options: of `Program`, which also says what is raised.
+    """
     return Program(source, name=name, name_expressions=name_expressions, headers=headers, **options).compile().module()
 
 
@@ -124,7 +130,7 @@ def compile_kernel(
 ) -> Any:
     """A kernel from a program: `compile_kernel(source, "saxpy<float>")`; name: a kernel's name or a name expression.
 
-    All else is as for `compile`, `name=` too: that one is of the source, for messages.
+    headers, options: of `Program`; also `name=`, which is there that of the source, for messages.
     """
     is_expression = not name.isidentifier()
     module = compile(source, name_expressions=(name,) if is_expression else (), headers=headers, **options)

@@ -82,7 +82,10 @@ class MemoryResource(ABC):
         """Gives `size` bytes that work of the stream (default: the current one) may use from now on."""
 
     def deallocate(self, pointer: int, size: int, *, stream: Stream | None) -> None:
-        """Takes back what `buffer()` made a Buffer of, in the order of the stream; None: at once."""
+        """Takes back what `buffer()` made a Buffer of: `size` bytes at `pointer`, in the order of the stream; None: at once.
+
+        NotImplementedError: this resource gives its memory back in another way.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no deallocate()")
 
     def buffer(self, pointer: int, size: int, stream: Stream | Any = None, *, device: Device | None = None) -> Buffer:
@@ -208,10 +211,11 @@ def register_host(
     returned is closed.
 
     array: anything with the buffer protocol, C-contiguous, which the Buffer keeps alive; `with register_host(array) as
-    buffer:` works. readonly: the device only reads it (default: what the array says).
+    buffer:` works.  device: whose context (default: the current one).  portable: other devices may use it too.
+    readonly: the device only reads it (default: what the array says).
 
-    Raises `IllegalStateError` where parts are registered already, ValueError where there is nothing
-    to register.
+    Raises `NotSupportedError` where the device cannot do that, `IllegalStateError` where parts are registered already,
+    ValueError where there is nothing to register.
 
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__MEM.html
     """
@@ -259,6 +263,8 @@ class GraphMemoryResource(MemoryResource):
     `allocate()` in a stream that is captured adds a node; `close()` of the Buffer while it is captured adds the node
     that frees it.  What is not closed then stays the graph's: dropping the Buffer frees nothing.
 
+    device: the one whose memory it is (default: the current one).
+
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__GRAPH.html
     """
 
@@ -283,7 +289,7 @@ class GraphMemoryResource(MemoryResource):
         return self.buffer(pointer, size, at, device=self._device)
 
     def deallocate(self, pointer: int, size: int, *, stream: Stream | None) -> None:
-        """Adds the node that frees it, where the stream is captured; else it stays the graph's."""
+        """Adds the node that frees `size` bytes at `pointer`, where the stream is captured; else they stay the graph's."""
         if size and stream is not None and not stream.is_closed and _is_capturing(stream):
             with stream.context:
                 driver.cuMemFreeAsync(pointer, stream.address)

@@ -56,7 +56,8 @@ class Stream(_native.Stream):
     def from_handle(cls, handle: Any, *, device: Device | None = None, owner: object = None) -> Stream:
         """A stream that somebody else owns: `handle` is a `driver.CUstream`, an int, or an object with `__cuda_stream__`.
 
-        It is never destroyed through this object; `owner` is kept alive with it.
+        It is never destroyed through this object; `owner` is kept alive with it.  device: the one it is on (default: the
+        current one).
         """
         from .device import Device
 

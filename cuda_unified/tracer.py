@@ -46,6 +46,9 @@ class Trace:
     def __init__(self) -> None:
         self.events: list[TraceEvent] = []
 
+    def __repr__(self) -> str:
+        return f"<Trace of {len(self.events)} events>"
+
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the events as JSON in Chrome's trace format, a row a thread of the host and a row a stream.
 

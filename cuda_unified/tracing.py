@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class LoggingResource(Adaptor):
     """Writes a line of CSV for each allocation and each freeing: thread, time, action, pointer, size, stream.
 
-    target: a path, which is opened and closed again by `close()`, or something with `write(text)`.  The action is
-    "allocate", "free" or "allocate failure".  The columns are those of RAPIDS RMM's logs, so that its tools read them.
+    upstream: where memory comes from.  target: a path, which is opened and closed again by `close()`, or something with
+    `write(text)`.  The action is "allocate", "free" or "allocate failure".  The columns are those of RAPIDS RMM's logs,
+    so that its tools read them.
     """
 
     HEADER = "Thread,Time,Action,Pointer,Size,Stream"
@@ -31,7 +32,9 @@ class LoggingResource(Adaptor):
     def __init__(self, upstream: Any, target: str | os.PathLike[str] | TextIO) -> None:
         super().__init__(upstream)
         self._owned = isinstance(target, str | os.PathLike)
-        self._out: Any = open(target, "w", encoding="utf-8") if isinstance(target, str | os.PathLike) else target  # noqa: SIM115, PTH123
+        self._out: Any = target
+        if isinstance(target, str | os.PathLike):
+            self._out = open(target, "w", encoding="utf-8")  # noqa: SIM115, PTH123
         self._out.write(self.HEADER + "\n")
 
     def take(self, size: int, stream: Any) -> Buffer:
@@ -96,7 +99,7 @@ class Allocation(NamedTuple):
 class TrackingResource(Adaptor):
     """Remembers what was not given back, with the stack of the allocation.
 
-    depth: how many calls of the stack are kept; 0: none.
+    upstream: where memory comes from.  depth: how many calls of the stack are kept; 0: none; ValueError where it is negative.
     """
 
     def __init__(self, upstream: Any, *, depth: int = 16) -> None:

@@ -52,7 +52,7 @@ class Building:
         raise NotImplementedError
 
     def add_kernel(self, kernel: Kernel, config: LaunchConfig, *args: Any, after: After = None) -> Node:
-        """A launch of a kernel; arguments as of `launch`.
+        """A launch of a kernel; config and arguments as of `launch`.
 
         Their values are taken now; what they refer to is kept.  Arrays of other libraries are ready for the current stream.
         """
@@ -77,7 +77,8 @@ class Building:
 
         dst, src: a Buffer, an Array, a node that allocates, an address, an object with `__cuda_array_interface__`, DLPack or
         the buffer protocol.  Memory of the host is read and written when the graph runs.  size: default: all, which must be
-        as much on both sides.  pitch: bytes from row to row (default: `width`); rows: from slice to slice (default: `height`).
+        as much on both sides.  dst_pitch, src_pitch: bytes from row to row (default: `width`); dst_rows, src_rows: rows from
+        slice to slice (default: `height`).
 
         Raises ValueError where the box is not within both.
         """
@@ -106,7 +107,7 @@ class Building:
         pitch: int | None = None,
         after: After = None,
     ) -> Node:
-        """Sets memory of a device: `height` rows of `width` elements, default: all of it.
+        """Sets memory of a device, `dst`: `height` rows of `width` elements, default: all of it.
 
         value: of an element of `element` bytes (1, 2 or 4; default 1, or as many as `value` has, if that is bytes).
         pitch: bytes from row to row.
@@ -133,7 +134,8 @@ class Building:
     def add_child(self, child: Graph, after: After = None, *, move: bool = False) -> Node:
         """A copy of another graph as one node; `node.child` is the copy.
 
-        move: the graph itself, which is closed then; needed where it has nodes that allocate or free.
+        move: the graph itself, which is closed then; needed where it has nodes that allocate or free.  ValueError: it is this
+        graph, or a part of another one that is to be moved.
         """
         work = works.ChildWork.of(child, move)
         if child._root is self._root:
@@ -159,7 +161,7 @@ class Building:
         return self._add(memory_works.AllocateWork(size), after)
 
     def add_free(self, memory: Node | int, after: After = None) -> Node:
-        """Frees what a node of this or another graph allocated; memory: that node, or the address."""
+        """Frees what a node of this or another graph allocated; memory: that node, or the address; TypeError: neither."""
         pointer = memory if isinstance(memory, int) else getattr(memory, "pointer", None)
         if not isinstance(pointer, int) or isinstance(pointer, bool):
             raise TypeError(f"add_free(): a node that allocates is wanted, not {type(memory).__name__}")
@@ -170,7 +172,8 @@ class Building:
     def create_condition(self, default: int | None = None) -> Condition:
         """A value for `if_`, `while_` or `switch` of this graph: for one node, which must follow.
 
-        default: what it is at the start of each launch; None: what it was at the end of the last one.
+        default: what it is at the start of each launch; None: what it was at the end of the last one.  ValueError: it has more
+        than 32 bits.
         """
         from .definition import Condition
 
@@ -202,7 +205,10 @@ class Building:
         return self._conditional(condition, "while", 1, after)
 
     def switch(self, condition: Condition, count: int, after: After = None) -> Node:
-        """`node.bodies[i]` runs for the value i of the condition; none of the `count` for a value that is not below it."""
+        """`node.bodies[i]` runs for the value i of the condition; none of the `count` for a value that is not below it.
+
+        ValueError: `count` is below 1.  TypeError: the condition is not of this graph.
+        """
         if not isinstance(count, int) or not 1 <= count < 1 << 32:
             raise ValueError(f"a switch has from 1 to 2**32 - 1 bodies, not {count}")
         return self._conditional(condition, "switch", count, after)

@@ -103,7 +103,7 @@ class Graph(Building):
 
     @classmethod
     def from_handle(cls, handle: Any, *, device: Device | int | None = None) -> Graph:
-        """A graph from a `driver.CUgraph` or its address, which it owns from now on."""
+        """A graph that owns `handle`, a `driver.CUgraph` or its address, from now on; TypeError: it is neither."""
         from ..device import Device
 
         if not isinstance(handle, driver.CUgraph | int) or isinstance(handle, bool) or not int(handle):
@@ -308,7 +308,7 @@ class Graph(Building):
         return driver_dot(self) if verbose else dot_of(self)
 
     def render(self, path: str | Path) -> None:
-        """Draws the graph: an .svg or, where Graphviz's `dot` is installed, any format that it knows by its suffix.
+        """Draws the graph into the file `path`: an .svg or, where Graphviz's `dot` is installed, what the suffix says.
 
         Raises ValueError for a format that needs Graphviz, where that is not found.
         """
@@ -322,7 +322,7 @@ class Graph(Building):
         return svg_of(self)
 
     def close(self) -> None:
-        """Destroys it; executables made from it stay."""
+        """Destroys it; executables made from it stay.  ValueError: it is a part of another graph, or being captured into."""
         if self._capture is not None:
             raise ValueError("a stream is being captured into this graph: end the capture first")
         if self._handle.owner is not None:

@@ -166,7 +166,7 @@ class GraphExec(_native.GraphExec):
         """Takes over the parameters of another graph with the same nodes and edges, or of the same one, changed.
 
         Later launches do what that graph says.  Raises GraphUpdateError, which names the node and the reason, where the
-        graphs differ in more than an update can change; the executable is then as before.
+        graphs differ in more than an update can change; the executable is then as before.  TypeError: it is no Graph.
         """
         from .definition import Graph
 

@@ -242,7 +242,7 @@ static PyObject *from_dlpack(PyObject *Py_UNUSED(module), arguments args, Py_ssi
 
 static PyMethodDef functions[] = {
     {"as_array", FAST(as_array), METH_FASTCALL | METH_KEYWORDS,
-     "as_array(obj, *, stream=None, readonly=None): an Array of the same memory, never a copy.\n\n"
+     "as_array(obj, *, stream=None, readonly=None)\n--\n\nAn Array of the memory of `obj`, never a copy.\n\n"
      "Takes an Array, a Buffer (its bytes), and objects with DLPack (C exchange table or __dlpack__), the CUDA Array "
      "Interface, the\n"
      "buffer protocol, or NumPy's array interface.  Work on `stream` (default: the current one of the memory's device; "
@@ -251,16 +251,22 @@ static PyMethodDef functions[] = {
      "memory.\n"
      "TypeError: none of these.  BufferError: a type, device or layout that an Array cannot have."},
     {"from_dlpack", FAST(from_dlpack), METH_FASTCALL | METH_KEYWORDS,
-     "from_dlpack(obj, *, device=None, copy=None, stream=None): an Array through DLPack, as the array API says.\n\n"
+     "from_dlpack(obj, *, device=None, copy=None, stream=None)\n--\n\nAn Array of `obj` through DLPack, as the array "
+     "API says.\n\n"
      "`device`: \"cpu\" or a Device to have it there; `copy`: True always, False never (BufferError), None where it is "
-     "needed.\n"
+     "needed; `stream`: as of as_array.\n"
      "https://data-apis.org/array-api/latest/API_specification/generated/array_api.from_dlpack.html"},
     {"from_cuda_array_interface", FAST(from_cuda_interface), METH_FASTCALL | METH_KEYWORDS,
-     "from_cuda_array_interface(obj, *, stream=None): an Array through __cuda_array_interface__ alone."},
+     "from_cuda_array_interface(obj, *, stream=None)\n--\n\n"
+     "An Array of `obj` through __cuda_array_interface__ alone; stream: as of as_array.  TypeError: it has none.\n"
+     "https://nvidia.github.io/numba-cuda/user/cuda_array_interface.html"},
     {"from_array_interface", FAST(from_array_interface), METH_FASTCALL | METH_KEYWORDS,
-     "from_array_interface(obj): an Array through NumPy's __array_struct__ or __array_interface__ alone."},
+     "from_array_interface(obj)\n--\n\n"
+     "An Array of `obj` through NumPy's __array_struct__ or __array_interface__ alone.  TypeError: it has none.\n"
+     "https://numpy.org/doc/stable/reference/arrays.interface.html"},
     {"from_buffer", FAST(from_buffer), METH_FASTCALL | METH_KEYWORDS,
-     "from_buffer(obj): an Array through the buffer protocol alone."},
+     "from_buffer(obj)\n--\n\nAn Array of `obj` through the buffer protocol alone.  TypeError: it has none.\n"
+     "https://docs.python.org/3/c-api/buffer.html"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -300,14 +300,27 @@ static Py_ssize_t length(PyObject *self) {
 
 static PyMethodDef methods[] = {
     {"close", FAST(buffer_close), METH_FASTCALL | METH_KEYWORDS,
-     "Gives the memory back, stream-ordered memory in the order of `stream` or of the stream it was allocated on."},
+     "close($self, stream=None)\n--\n\n"
+     "Gives the memory back, stream-ordered memory in the order of `stream` or of the stream it was allocated on.\n\n"
+     "BufferError: other libraries still use it."},
     {"fill", FAST(buffer_fill), METH_FASTCALL | METH_KEYWORDS,
-     "fill(value, *, stream=None): sets every byte to an int from 0 to 255, or repeats 1, 2 or 4 bytes; returns this "
-     "buffer."},
+     "fill($self, value, *, stream=None)\n--\n\n"
+     "Sets every byte to `value`, an int from 0 to 255, or repeats it, 1, 2 or 4 bytes; returns this buffer.\n\n"
+     "It is done in the order of `stream` (default: the current one)."},
     {"copy_to", FAST(buffer_copy_to), METH_FASTCALL | METH_KEYWORDS,
-     "copy_to(dst=None, *, stream=None): copies all bytes to `dst`, by default a new Buffer like this; returns it."},
+     "copy_to($self, dst=None, *, stream=None)\n--\n\n"
+     "Copies all bytes to `dst`, by default a new Buffer like this, in the order of `stream`; returns `dst`.\n\n"
+     "See `copy_from`."},
     {"copy_from", FAST(buffer_copy_from), METH_FASTCALL | METH_KEYWORDS,
-     "copy_from(src, *, stream=None): copies all bytes of `src`, as many as here, into this buffer; returns it."},
+     "copy_from($self, src, *, stream=None)\n--\n\n"
+     "Copies all bytes of `src`, as many as here, in the order of `stream` (default: the current one); returns this "
+     "buffer.\n\n"
+     "src: a Buffer, an Array, an object with DLPack, __cuda_array_interface__ or the buffer protocol.  Both ends are "
+     "kept\n"
+     "until it is done; memory of the host that is not page-locked is done with when this returns.  ValueError: "
+     "another "
+     "size.\n"
+     "https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__MEM.html"},
     {"__dlpack__", FAST(buffer_dlpack), METH_FASTCALL | METH_KEYWORDS, "The bytes as a DLPack capsule, see Array."},
     {"__dlpack_device__", buffer_dlpack_device, METH_NOARGS, "(device type, device number) as DLPack counts them."},
     {"__enter__", buffer_enter, METH_NOARGS, NULL},

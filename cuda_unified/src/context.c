@@ -111,12 +111,27 @@ static PyObject *context_stream(PyObject *self, arguments a, Py_ssize_t n, PyObj
 }
 
 static PyMethodDef methods[] = {
-    {"event", FAST(context_event), METH_FASTCALL | METH_KEYWORDS, "Creates an event."},
-    {"stream", FAST(context_stream), METH_FASTCALL | METH_KEYWORDS, "Creates a stream."},
-    {"sync", context_sync, METH_NOARGS, "Waits until all work in this context is done."},
+    {"event", FAST(context_event), METH_FASTCALL | METH_KEYWORDS,
+     "event($self, *, timing=True, blocking_sync=False, ipc=False)\n--\n\n"
+     "A new Event in this context.\n\n"
+     "timing: it has a time, for Event.elapsed.  blocking_sync: waiting for it leaves the processor to others.  ipc: "
+     "other\n"
+     "processes may use it, and it has no time; ValueError where timing=True is given too.\n"
+     "https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__EVENT.html"},
+    {"stream", FAST(context_stream), METH_FASTCALL | METH_KEYWORDS,
+     "stream($self, *, priority=None, nonblocking=True)\n--\n\n"
+     "A new Stream in this context.\n\n"
+     "priority: lower is sooner, of Device.stream_priorities; None: the least urgent.  nonblocking: it does not wait "
+     "for the\n"
+     "legacy default stream, nor that one for it.\n"
+     "https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__STREAM.html"},
+    {"sync", context_sync, METH_NOARGS,
+     "sync($self)\n--\n\nWaits until all work in this context is done.\n\n"
+     "https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__CTX.html"},
     {"__enter__", context_enter, METH_NOARGS, "Makes the context current in this thread, until the block ends."},
     {"__exit__", FAST(context_exit), METH_FASTCALL, NULL},
-    {"close", context_close, METH_NOARGS, "Destroys the context; what belongs to it cannot be used any more."},
+    {"close", context_close, METH_NOARGS,
+     "close($self)\n--\n\nDestroys the context; what belongs to it cannot be used any more."},
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef members[] = {

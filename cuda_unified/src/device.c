@@ -177,10 +177,25 @@ static PyObject *device_stream(PyObject *self, arguments a, Py_ssize_t n, PyObje
 }
 
 static PyMethodDef methods[] = {
-    {"event", FAST(device_event), METH_FASTCALL | METH_KEYWORDS, "Creates an event on this device."},
-    {"stream", FAST(device_stream), METH_FASTCALL | METH_KEYWORDS, "Creates a stream on this device."},
+    {"event", FAST(device_event), METH_FASTCALL | METH_KEYWORDS,
+     "event($self, *, timing=True, blocking_sync=False, ipc=False)\n--\n\n"
+     "A new Event on this device.\n\n"
+     "timing: it has a time, for Event.elapsed.  blocking_sync: waiting for it leaves the processor to others.  ipc: "
+     "other\n"
+     "processes may use it, and it has no time; ValueError where timing=True is given too.\n"
+     "https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__EVENT.html"},
+    {"stream", FAST(device_stream), METH_FASTCALL | METH_KEYWORDS,
+     "stream($self, *, priority=None, nonblocking=True)\n--\n\n"
+     "A new Stream on this device.\n\n"
+     "priority: lower is sooner, of Device.stream_priorities; None: the least urgent.  nonblocking: it does not wait "
+     "for the\n"
+     "legacy default stream, nor that one for it.\n"
+     "https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__STREAM.html"},
     {"allocate", FAST(device_allocate), METH_FASTCALL | METH_KEYWORDS,
-     "Allocates `size` bytes from `resource`, in the order of `stream` (default: the current one); returns a Buffer."},
+     "allocate($self, size, stream=None)\n--\n\n"
+     "A Buffer of `size` bytes from `resource`, which work of `stream` (default: the current one) may use from now "
+     "on.\n\n"
+     "Raises OutOfMemoryError."},
     {"__enter__", device_enter, METH_NOARGS, "Makes the primary context current in this thread, until the block ends."},
     {"__exit__", FAST(device_exit), METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},

@@ -85,6 +85,10 @@ static PyObject *elapsed(PyObject *self, PyObject *other) {
     CUresult status;
     if (!is_event(other))
         return PyErr_Format(PyExc_TypeError, "elapsed() takes an Event, not %R", (PyObject *)Py_TYPE(other));
+    if ((from->flags | to->flags) & CU_EVENT_DISABLE_TIMING) {
+        PyErr_SetString(PyExc_ValueError, "elapsed(): an event has no time that was made with timing=False");
+        return NULL;
+    }
     if (!usable(from) || !usable(to) ||
         CALL(from->context, 0, status, D.cuEventElapsedTime_v2(&ms, from->handle, to->handle)))
         return NULL;
@@ -145,9 +149,13 @@ static PyObject *address(PyObject *self, void *Py_UNUSED(closure)) {
 }
 
 static PyMethodDef methods[] = {
-    {"sync", synchronize, METH_NOARGS, "Waits until the work before the event is done."},
-    {"elapsed", elapsed, METH_O, "The time from this event to a later one, in ms."},
-    {"close", event_close, METH_NOARGS, "Destroys the event; what waits for it already is not affected."},
+    {"sync", synchronize, METH_NOARGS,
+     "sync($self)\n--\n\nWaits until the work before the event is done; raises what went wrong in it."},
+    {"elapsed", elapsed, METH_O,
+     "elapsed($self, other, /)\n--\n\nThe time from this event to a later one, `other`, in ms; ValueError: one was "
+     "made with timing=False."},
+    {"close", event_close, METH_NOARGS,
+     "close($self)\n--\n\nDestroys the event; what waits for it already is not affected."},
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef members[] = {

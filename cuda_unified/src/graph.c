@@ -261,10 +261,13 @@ static PyObject *exec_address(PyObject *self, void *Py_UNUSED(closure)) {
 
 static PyMethodDef exec_methods[] = {
     {"launch", FAST(launch), METH_FASTCALL | METH_KEYWORDS,
-     "launch(stream=None): runs the graph in the order of the stream; None: the current one of its device."},
+     "launch($self, stream=None)\n--\n\nRuns the graph in the order of `stream` (default: the current one of its "
+     "device)."},
     {"upload", FAST(upload), METH_FASTCALL | METH_KEYWORDS,
-     "upload(stream=None): brings the graph to the device, so that the first launch need not."},
-    {"close", exec_close, METH_NOARGS, "Destroys the executable; launches under way are still done."},
+     "upload($self, stream=None)\n--\n\nBrings the graph to the device, in the order of `stream`, so that the first "
+     "launch need not."},
+    {"close", exec_close, METH_NOARGS,
+     "close($self)\n--\n\nDestroys the executable; launches under way are still done."},
     {"_acquire", acquire, METH_NOARGS, NULL},
     {"_release", release, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -121,6 +121,13 @@ static void attach(queue *mine) {
 
 /* ---- asking; without the GIL ---------------------------------------------------------------------------------------------- */
 
+/* Asking and waiting would make captures invalid, also those of others: not from a thread whose mode is relaxed.  Gives the mode
+ * before, to be set again. */
+static CUstreamCaptureMode exchange_mode(CUstreamCaptureMode mode) {
+    const CUstreamCaptureMode wanted = mode;
+    return D.cuThreadExchangeStreamCaptureMode(&mode) == CUDA_SUCCESS ? mode : wanted;
+}
+
 /* A failing context does nothing any more: its work is over too. */
 static int has_passed(const event_object *e) {
     if (e->context->closed) return 1;
@@ -169,7 +176,9 @@ void keep_poll_slowly(void) {
     PyErr_Fetch(&type, &value, &trace);
     queue *mine = detach();
     node *done;
-    Py_BEGIN_ALLOW_THREADS done = take_passed(mine);
+    Py_BEGIN_ALLOW_THREADS const CUstreamCaptureMode before = exchange_mode(CU_STREAM_CAPTURE_MODE_RELAXED);
+    done = take_passed(mine);
+    exchange_mode(before);
     Py_END_ALLOW_THREADS attach(mine);
     release_list(done); /* what dies here may do anything: the queues are in order again */
     release_list(__atomic_exchange_n(&dropped, NULL, __ATOMIC_ACQUIRE));
@@ -179,14 +188,17 @@ void keep_poll_slowly(void) {
 void keep_wait(buffer_object *whole, stream_object *s) {
     if (!whole->pending) return;
     queue *mine = detach();
-    Py_BEGIN_ALLOW_THREADS for (queue *q = mine; q; q = q->next) for (node *n = q->first; n; n = n->next) {
-        int ours = 0;
-        for (int i = 0; i < 2; i++) ours |= n->ends[i].buffer && whole_of(n->ends[i].buffer) == whole;
-        if (!ours) continue;
-        int pushed = s ? enter_quietly(s->context) : 0;
-        if (!s || D.cuStreamWaitEvent(s->handle, n->event->handle, 0) != CUDA_SUCCESS) wait_for_event(n->event);
-        leave(pushed);
-    }
+    Py_BEGIN_ALLOW_THREADS const CUstreamCaptureMode before = exchange_mode(CU_STREAM_CAPTURE_MODE_RELAXED);
+    for (queue *q = mine; q; q = q->next)
+        for (node *n = q->first; n; n = n->next) {
+            int ours = 0;
+            for (int i = 0; i < 2; i++) ours |= n->ends[i].buffer && whole_of(n->ends[i].buffer) == whole;
+            if (!ours) continue;
+            int pushed = s ? enter_quietly(s->context) : 0;
+            if (!s || D.cuStreamWaitEvent(s->handle, n->event->handle, 0) != CUDA_SUCCESS) wait_for_event(n->event);
+            leave(pushed);
+        }
+    exchange_mode(before);
     Py_END_ALLOW_THREADS attach(mine);
 }
 

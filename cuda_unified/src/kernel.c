@@ -224,7 +224,8 @@ static PyMethodDef methods[] = {
     {"_mark_closed", mark_closed, METH_NOARGS, NULL},
     {"_parameters", parameters, METH_NOARGS, NULL},
     {"bind", FAST(kernel_bind), METH_FASTCALL,
-     "bind(stream, config, *args): a Launcher with these arguments, packed already; for loops."},
+     "bind($self, stream, config, /, *args)\n--\n\n"
+     "A Launcher with these arguments, packed already, for loops; stream, config, args: as of launch."},
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef members[] = {

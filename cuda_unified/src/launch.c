@@ -359,7 +359,9 @@ static PyObject *get_arguments(PyObject *self, void *Py_UNUSED(closure)) {
 }
 
 static PyMethodDef methods[] = {
-    {"set", FAST(set), METH_FASTCALL, "set(i, value): packs another value for args[i], for all launches from now on."},
+    {"set", FAST(set), METH_FASTCALL,
+     "set($self, i, value, /)\n--\n\nPacks another `value` for args[i], for all launches from now on; raises as "
+     "launch."},
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef members[] = {
@@ -413,7 +415,7 @@ static PyType_Spec spec = {"cuda_unified._native.Launcher", sizeof(launcher_obje
                            slots};
 static PyMethodDef functions[] = {
     {"launch", FAST(launch), METH_FASTCALL,
-     "launch(stream, config, kernel, *args)\n--\n\n"
+     "launch(stream, config, kernel, /, *args)\n--\n\n"
      "Puts a kernel into a stream's work, with these arguments.\n\n"
      "stream: a Stream, an object with __cuda_stream__, or None for the current one.  config: a LaunchConfig.  args: "
      "one for\n"

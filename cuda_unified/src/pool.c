@@ -143,8 +143,11 @@ static void pool_dealloc(PyObject *self) {
 
 static PyMethodDef methods[] = {
     {"allocate", FAST(allocate), METH_FASTCALL | METH_KEYWORDS,
-     "Allocates `size` bytes that work of the stream may use from now on; returns a Buffer."},
-    {"close", pool_close, METH_NOARGS, "Destroys the pool; what was allocated from it stays until it is freed."},
+     "allocate($self, size, stream=None)\n--\n\n"
+     "A Buffer of `size` bytes that work of `stream` (default: the current one) may use from now on.\n\n"
+     "Raises OutOfMemoryError."},
+    {"close", pool_close, METH_NOARGS,
+     "close($self)\n--\n\nDestroys the pool; what was allocated from it stays until it is freed."},
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef members[] = {

@@ -167,11 +167,15 @@ static PyObject *address(PyObject *self, void *Py_UNUSED(closure)) {
 }
 
 static PyMethodDef methods[] = {
-    {"sync", synchronize, METH_NOARGS, "Waits until all work of the stream is done."},
+    {"sync", synchronize, METH_NOARGS,
+     "sync($self)\n--\n\nWaits until all work of the stream is done; raises what went wrong in it."},
     {"record", FAST(record), METH_FASTCALL | METH_KEYWORDS,
-     "Records an event, a new one if none is given; returns it."},
-    {"wait", wait_other, METH_O, "Lets later work begin after an event, or after what another stream has now."},
-    {"close", stream_close, METH_NOARGS, "Destroys the stream; the work it has is still done."},
+     "record($self, event=None, *, timing=True)\n--\n\n"
+     "Lets an event stand for what the stream has now, and returns it.\n\n"
+     "event: one of the stream's device; None: a new one, with a time if `timing`."},
+    {"wait", wait_other, METH_O,
+     "wait($self, other, /)\n--\n\nLets later work begin after `other`: an Event, or what another stream has now."},
+    {"close", stream_close, METH_NOARGS, "close($self)\n--\n\nDestroys the stream; the work it has is still done."},
     {"__cuda_stream__", cuda_stream, METH_NOARGS,
      "(0, handle): the protocol that lets other libraries use the stream."},
     {NULL, NULL, 0, NULL},

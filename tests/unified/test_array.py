@@ -24,7 +24,7 @@ def test_what_it_says_about_itself(device):
     assert a.buffer.size == 48 and a.pointer == a.buffer.pointer and a.owner is a.buffer
     assert a.is_contiguous and not a.readonly and len(a) == 3
     assert repr(a) == "<Array float32[3, 4] Device(0)>"
-    assert repr(cu.as_array(b"abc")) == "<Array uint8[3] 'cpu', readonly>"
+    assert repr(cu.as_array(b"abc")) == "<Array uint8[3] cpu, readonly>"
     assert a.is_device_accessible and not a.is_host_accessible
     assert a != cu.empty((3, 4), "float32", device=device) and hash(a)
 
@@ -393,3 +393,14 @@ def test_reading_waits_for_the_stream(device):
     a.stream = None
     with pytest.raises(TypeError):
         a.stream = 3
+
+
+def test_what_is_no_shape_or_number() -> None:
+    with pytest.raises(TypeError, match="shape is an int"):
+        cu.zeros("a")
+    with pytest.raises(ValueError, match="-1 elements"):
+        cu.zeros((3, -1))
+    with pytest.raises(TypeError, match="NoneType is no number"):
+        cu.from_host(None)
+    with pytest.raises(TypeError, match="list is no number, nor are its elements"):
+        cu.from_host([object()])

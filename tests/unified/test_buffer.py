@@ -280,3 +280,11 @@ def test_bad_borrowed_memory(device, arguments, error):
         cu.Buffer.from_handle(*arguments, device=device, kind="device")
     with pytest.raises(ValueError, match="kind"):
         cu.Buffer.from_handle(0, 0, device=device, kind="fast")
+
+
+def test_numpy_is_told_how_to_get_a_devices_bytes(device):
+    with pytest.raises(TypeError, match="to_bytes"):
+        np.asarray(device.allocate(8))
+    pinned = cu.PinnedResource(device).allocate(8)
+    assert np.shares_memory(np.asarray(pinned), np.asarray(memoryview(pinned)))
+    assert np.asarray(pinned).shape == (8,)

@@ -243,3 +243,24 @@ def test_capture_keeps_both_ends(device, stream):
         time.sleep(0.01)
     gc.collect()
     assert alive() is None
+
+
+def test_copies_under_way_do_not_disturb_a_capture(device):
+    """What copies before the capture still keep is asked for while it goes on, which no capture, of whoever, may notice."""
+    stream = device.stream()
+    source, target = cu.from_host(np.arange(100, dtype="f4")), cu.zeros(100)  # in the default stream
+    with stream.capture() as graph:
+        target.copy_from(source)
+    other, mode = device.stream(), driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_GLOBAL
+    ends = device.allocate(400, stream), device.allocate(400, stream)
+    device.sync()
+    ends[0].copy_from(ends[1], stream=other)
+    with device:
+        driver.cuStreamBeginCapture(stream.address, mode)  # by another library
+        for _ in range(3):
+            ends[0].copy_from(ends[1], stream=other)
+        driver.cuGraphDestroy(driver.cuStreamEndCapture(stream.address))
+    device.sync()
+    graph.instantiate().launch(stream)
+    stream.sync()
+    assert list(target.to_host()) == list(range(100))

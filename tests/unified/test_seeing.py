@@ -85,3 +85,14 @@ def test_time_kernel(device: cu.Device) -> None:
     assert "3 runs" in str(found)
     with pytest.raises(ValueError, match="repeat"):
         cu.time_kernel(work, stream=stream, repeat=0)
+
+
+def test_what_has_no_constructor_says_who_makes_it() -> None:
+    for cls, maker in (
+        (cu.Stream, "Device.stream"),
+        (cu.Event, "event"),
+        (cu.Buffer, ""),
+        (cu.Kernel, "Module.kernel"),
+    ):
+        with pytest.raises(TypeError, match=rf"cannot create '{cls.__name__}' instances: .*{maker}"):
+            cls()
