@@ -176,6 +176,24 @@ def test_attributes_and_occupancy() -> None:
     """)
 
 
+def test_registers_and_constants_of_a_kernel() -> None:
+    """A CTA of every size that a kernel may have fits a multiprocessor."""
+    on_cpu("""
+    many = "".join(f"add.u32 %r{i + 1}, %r{i}, 1;" for i in range(300))
+    text = ".version 7.0\\n.target sm_70\\n.address_size 64\\n.const .align 8 .b8 c[80];\\n.const .b32 e = 5;\\n" + "".join(
+        f".visible .entry {name}() {limits} {{ .reg .b32 %r<301>; mov.u32 %r0, 0; {many} ret; }}\\n"
+        for name, limits in {"free": "", "small": ".maxntid 128, 1, 1", "one": ".reqntid 32, 1, 1", "asked": ".maxnreg 40"}.items())
+    loaded = module(text)
+    A = d.CUfunction_attribute
+    for which, registers in {"free": 64, "small": 255, "one": 255, "asked": 40}.items():
+        f = kernel(which)
+        assert d.cuFuncGetAttribute(A.CU_FUNC_ATTRIBUTE_NUM_REGS, f) == registers, which
+        assert d.cuFuncGetAttribute(A.CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES, f) == 84
+        most = d.cuFuncGetAttribute(A.CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, f)
+        assert d.cuOccupancyMaxActiveBlocksPerMultiprocessor(f, most, 0) >= 1
+    """)
+
+
 def test_limits_of_launches() -> None:
     on_cpu("""
     bad = "CUDA_ERROR_INVALID_VALUE"
