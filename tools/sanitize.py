@@ -140,12 +140,8 @@ def main() -> int:
         tests = [str(path.relative_to(ROOT)) for path in paths]
         print(f"{kind}: {' '.join(tests)}", flush=True)
         command = [sys.executable, "-m", "pytest", "--tb=short", "-p", "no:cacheprovider", "-k", WITHOUT, *tests]
-        worst = (
-            worst
-            or subprocess.run(
-                command, cwd=ROOT, env=os.environ | {"ON_CPU_CHANGES": json.dumps(changes)}, check=False
-            ).returncode
-        )
+        run = subprocess.run(command, cwd=ROOT, env=os.environ | {"ON_CPU_CHANGES": json.dumps(changes)}, check=False)
+        worst = worst or run.returncode
     return worst
 
 
