@@ -1,4 +1,4 @@
-"""The gate: instructions per call of our column against the committed table.
+"""The gate: instructions per call of our columns against the committed table.
 
     python -m benchmarks.gate             compares, says what changed
     python -m benchmarks.gate --accept    records what is measured now
@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from . import workshop
-from .adapters import OURS
+from .adapters import OURS, UNIFIED
+from .rows import LAYER_ROWS, ROWS
 
 TABLE = Path(__file__).resolve().parent / "instructions.json"
 FOLDER = workshop.ROOT / "build" / "gate"
 ACCEPT = "python -m benchmarks.gate --accept"
 TOLERANCE = 0.03
-FOREIGN = ("memcpy_htod_numpy",)
+FOREIGN = ("memcpy_htod_numpy", "array_from_dlpack", "array_from_interface")
 """Rows whose total has another package's instructions in it."""
 
 
@@ -50,10 +51,19 @@ def key() -> str:
 def measure() -> dict[str, Any]:
     """What the table records, measured now."""
     workshop.prepare(FOLDER, floors=False)
-    found = json.loads(workshop.child(FOLDER, "benchmarks.worker", "count", OURS, "."))
-    rows = {row: {figure: round(n, 1) for figure, n in columns[OURS].items()} for row, columns in found.items()}
+    found = json.loads(workshop.child(FOLDER, "benchmarks.worker", "count", f"{OURS},{UNIFIED}", "."))
+    rows = {
+        row: {figure: round(n, 1) for figure, n in counts.items()}
+        for row, columns in found.items()
+        for counts in columns.values()
+    }
     compiler = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True, check=True).stdout.strip()
     return {"interpreter": sys.version, "compiler": f"gcc {compiler}", "rows": rows}
+
+
+def gated() -> set[str]:
+    """All rows."""
+    return {*ROWS, *LAYER_ROWS}
 
 
 def recorded() -> dict[str, Any]:

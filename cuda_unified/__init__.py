@@ -31,6 +31,7 @@ _HOME = {
     "trace": "tracer",
     "copy_2d": "copy",
     "copy_3d": "copy",
+    "copy_batch": "batch",
     "Pool": "pool",
     "Host": "location",
     "MemoryResource": "resources",
@@ -63,6 +64,7 @@ _HOME = {
     "memory_report": "report",
     "Array": "array",
     "DType": "dtype",
+    "array_arguments": "interop",
     "as_array": "interop",
     "from_array_interface": "interop",
     "from_buffer": "interop",
@@ -90,15 +92,14 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
-    from importlib import import_module
-
     home = _HOME.get(name)
+    if home is None and name[:1].isupper():
+        from . import errors
+
+        home = "errors" if name in errors.__all__ else None
     if home:
-        value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
-        return value
-    errors = import_module(".errors", __name__) if name[:1].isupper() else None
-    if errors and name in errors.__all__:
-        value = globals()[name] = getattr(errors, name)
+        # not by importlib, which takes longer than this package and Python has not imported yet
+        value = globals()[name] = getattr(__import__(home, globals(), None, (name,), 1), name)
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
 
 from cubind import CudaError, driver
 
 from . import _native
 from .errors import DeviceMismatchError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .stream import Stream
 
 # The ways to pack an object, as `enum how` of src/values.c has them.

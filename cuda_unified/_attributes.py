@@ -5,17 +5,20 @@ One function an attribute: it checks the value, and answers it as it is kept (ha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 from cubind import driver
 
+from ._records import NamedTuple
 from .event import Event
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from .config import LaunchConfig
     from .device import Device
+
+    Encoded = tuple[Any, dict[str, Any]]
 
 
 class AccessPolicy(NamedTuple):
@@ -89,9 +92,6 @@ def _event(value: Any) -> Event:
     if not isinstance(value, Event):
         raise _WrongError("an Event", is_type=True)
     return value
-
-
-Encoded = tuple[Any, dict[str, Any]]
 
 
 def _cluster(value: Any, config: LaunchConfig) -> Encoded:

@@ -9,7 +9,7 @@ that programs see, and none of the costs of a derived class are paid when they a
 
 from __future__ import annotations
 
-from typing import TypeVar
+from ._light import TypeVar
 
 T = TypeVar("T")
 _NOT_MOVED = {"__slots__", "__module__", "__dict__", "__weakref__", "__orig_bases__"}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from threading import RLock
-from typing import TYPE_CHECKING, Any
+from _thread import RLock
 
 from cubind import OutOfMemoryError
 
 from . import _native
+from ._light import contextmanager
 from .memory import Buffer, _size
 from .resources import MemoryResource
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from .device import Device
     from .stream import Stream

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Any
+from ._records import dataclass
 
-_FORM = re.compile(r"(sm_|compute_)?(\d{2,3})([af]?)")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_FORM = r"(sm_|compute_)?(\d{2,3})([af]?)"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class Arch:
             text = str(value)
         if not isinstance(text, str):
             raise TypeError(f'arch: "sm_90", "compute_90", 90, (9, 0) or a Device is wanted, not {value!r}')
-        match = _FORM.fullmatch(text)
+        import re
+
+        match = re.fullmatch(_FORM, text)
         if not match:
             raise ValueError(f'arch: {value!r} is no architecture; one looks like "sm_90", "compute_100f" or "90a"')
         return cls(match[1] or "", int(match[2]), match[3])

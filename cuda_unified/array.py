@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
-
 from . import _native
 from . import device as _device  # noqa: F401 (C asks for devices)
 from ._extend import extend
@@ -12,8 +9,10 @@ from .context import Context
 from .dtype import DType
 from .stream import Stream
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
     from .device import Device
     from .memory import Buffer
@@ -275,6 +274,8 @@ def _axis(axis: int, ndim: int) -> int:
 
 def _complete(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
     """A shape whose -1 is replaced with what is left."""
+    import math
+
     known = math.prod(n for n in shape if n != -1)
     open_ = shape.count(-1)
     if any(n < -1 for n in shape) or open_ > 1:

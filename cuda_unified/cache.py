@@ -7,20 +7,19 @@ not at all.  Nothing that goes wrong with the folder is an error of a compilatio
 from __future__ import annotations
 
 import os
-import re
-import threading
 import time
-from collections import OrderedDict
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
-from weakref import WeakSet
+from _thread import allocate_lock
 
+from ._light import suppress
+from ._records import dataclass, replace
 from .object_code import ObjectCode, write_whole
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import OrderedDict
     from collections.abc import Iterator
+    from pathlib import Path
+    from weakref import WeakSet
 
 _SUFFIX = ".cuobj"
 _ABANDONED = 3600.0  # seconds after which a temporary file is nobody's any more
@@ -53,16 +52,24 @@ class CacheStatistics:
         return self.memory_hits + self.disk_hits
 
 
-_every: WeakSet[ProgramCache] = WeakSet()
+_every: WeakSet[ProgramCache] | None = None
+
+
+def _survive_forks(cache: ProgramCache) -> None:
+    """Gives the cache a new lock in children: another thread of the parent may have had it."""
+    global _every  # noqa: PLW0603
+    if _every is None:
+        from weakref import WeakSet
+
+        _every = WeakSet()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_after_fork)
+    _every.add(cache)
 
 
 def _after_fork() -> None:
-    for cache in _every:
-        cache._lock = threading.Lock()  # another thread of the parent may have had it
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    for cache in _every or ():
+        cache._lock = allocate_lock()
 
 
 class ProgramCache:
@@ -79,15 +86,18 @@ class ProgramCache:
         max_size: int = DEFAULT_SIZE,
         memory_size: int = MEMORY_SIZE,
     ) -> None:
+        from collections import OrderedDict
+        from pathlib import Path
+
         if max_size < 0 or memory_size < 0:
             raise ValueError("the size of a cache is not negative")
         self.folder = None if folder is None else Path(folder).absolute()
         self.max_size, self.memory_size = max_size, memory_size
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._memory: OrderedDict[str, ObjectCode] = OrderedDict()
         self._memory_used = 0
         self._statistics = CacheStatistics()
-        _every.add(self)
+        _survive_forks(self)
 
     @property
     def statistics(self) -> CacheStatistics:
@@ -203,6 +213,8 @@ class ProgramCache:
 
     def _files(self) -> Iterator[tuple[Path, int, float]]:
         """(path, size, time of last use) of the entries."""
+        from pathlib import Path
+
         try:
             entries = list(os.scandir(self.folder)) if self.folder else []
         except OSError:
@@ -249,6 +261,8 @@ def user_folder() -> Path | None:
 
     None if there is no such place, e.g. for a user without a home.
     """
+    from pathlib import Path
+
     own = os.environ.get("CUDA_UNIFIED_CACHE_DIR")
     if own:
         return Path(own).absolute()
@@ -261,6 +275,8 @@ def user_folder() -> Path | None:
 
 def parse_size(text: str) -> int:
     """Bytes of "100000", "64K", "512M" or "2G"; ValueError for anything else."""
+    import re
+
     match = re.fullmatch(r"\s*(\d+)\s*([kKmMgG]?)i?[bB]?\s*", text)
     if not match:
         raise ValueError(f"CUDA_UNIFIED_CACHE_SIZE={text!r} is no size: a number of bytes, with K, M or G if wanted")

@@ -11,14 +11,16 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import _native, errors
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .stream import Stream
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import sys
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cubind import CompilationCancelledError, CompilationError, CudaError, NotFoundError, has, nvrtc
 
+from ._light import contextmanager
+from ._records import NamedTuple
 from .errors import CompileError, with_log
 from .headers import may_be_bundled, nvrtc_version
 from .object_code import ObjectCode
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
 
 _MISSING = re.compile(r'(?:could not|cannot) open source file "([^"]+)"')
 _C_NAMES = """assert complex ctype errno fenv float inttypes limits locale math setjmp signal stdarg stdbool stddef stdint stdio

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from operator import index
-from typing import TYPE_CHECKING, Any
+from _operator import index
 
 from cubind import driver
 
@@ -11,8 +10,10 @@ from . import _native
 from ._attributes import AccessPolicy, limits_broken
 from ._extend import extend
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from .device import Device
     from .event import Event

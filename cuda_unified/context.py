@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from cubind import driver
 
 from . import _native
 from ._extend import extend
+from ._traced import traced
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .device import Device
 
 
@@ -33,7 +35,7 @@ class Context(_native.Context):
     def sync(self) -> None:
         """Waits until all work in this context is done."""
         with self:
-            driver.cuCtxSynchronize()
+            traced(driver.cuCtxSynchronize, kind="wait")
 
     def __eq__(self, other: object) -> bool:
         return self.address == other.address if isinstance(other, Context) else NotImplemented

@@ -7,15 +7,16 @@ host and a device a copy that would be more than one call goes through contiguou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from . import _native
 from .array import Array, as_array
 from .creation import allocate_like, empty_on
 from .device import Device
 from .dtype import DType
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .stream import Stream
 
 _DEVICE, _HOST = 1, 2

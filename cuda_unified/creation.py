@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, SupportsIndex
-
 from . import _native
 from .array import Array, as_array
 from .device import Device
 from .dtype import DType
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from .stream import Stream
 
@@ -129,9 +128,11 @@ def from_host(
 
 
 def _bytes_of(shape: int | Sequence[int], dtype: DType) -> int:
-    dims: tuple[int, ...] = tuple(shape) if not isinstance(shape, SupportsIndex) else (shape.__index__(),)
+    dims: tuple[int, ...] = (shape.__index__(),) if hasattr(shape, "__index__") else tuple(shape)
     if any(n < 0 for n in dims):
         raise ValueError(f"no shape: {dims}")
+    import math
+
     return math.prod(dims) * dtype.itemsize
 
 

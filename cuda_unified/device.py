@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
-
 import cubind
 from cubind import CudaError, PeerAccessError, driver
 
 from . import _native
+from ._records import NamedTuple
 from .context import Context
 from .event import Event
-from .limits import Limits
 from .pool import MemoryInfo, Pool
-from .properties import DeviceProperties
 from .stream import Stream, default_stream
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
+
+    from .limits import Limits
+    from .properties import DeviceProperties
 
 
 class ComputeCapability(NamedTuple):
@@ -80,6 +81,8 @@ class Device(_native.Device, metaclass=_native.DeviceType):
     @property
     def properties(self) -> DeviceProperties:
         """Every attribute of the device by its name in snake case, read when asked for: `properties.multiprocessor_count`."""
+        from .properties import DeviceProperties
+
         made: DeviceProperties = self._cache_value("properties", lambda: DeviceProperties(self.ordinal))
         return made
 
@@ -92,7 +95,8 @@ class Device(_native.Device, metaclass=_native.DeviceType):
     @property
     def uuid(self) -> str:
         """The device's UUID, as tools print it: 8-4-4-4-12 hexadecimal digits."""
-        text: str = self._cache_value("uuid", lambda: str(UUID(bytes=bytes(driver.cuDeviceGetUuid(self.ordinal)))))
+        digits: str = self._cache_value("uuid", lambda: bytes(driver.cuDeviceGetUuid(self.ordinal)).hex())
+        text = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
         return text
 
     @property
@@ -120,6 +124,8 @@ class Device(_native.Device, metaclass=_native.DeviceType):
     @property
     def limits(self) -> Limits:
         """The limits of the primary context, readable and settable: `device.limits.stack_size = 4096`."""
+        from .limits import Limits
+
         return Limits(self.context)
 
     @property

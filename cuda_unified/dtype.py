@@ -5,12 +5,14 @@ They are named as NumPy and ml_dtypes name them and work without either.
 
 from __future__ import annotations
 
-import re
 import sys
-from typing import Any
 
 from . import _native
 from ._extend import extend
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _INT, _UINT, _FLOAT, _OPAQUE, _BFLOAT, _COMPLEX, _BOOL = range(7)  # DLPack's codes
 _SMALL_FLOATS = {
@@ -171,6 +173,8 @@ def resolve(what: Any) -> DType:
 def _by_name(name: str) -> DType:
     if name in _SCALARS:
         return DType(name)
+    import re
+
     vector = re.fullmatch(r"([a-z]\w*?)x(\d+)", name)
     if vector and vector[1] in _SCALARS:
         code, bits = _SCALARS[vector[1]][:2]
@@ -232,6 +236,8 @@ def _ml_dtype(name: str) -> Any:
 
 def from_typestr(typestr: str, descr: Any) -> DType:
     """The type that the array interfaces mean by a text like '|V8' and a description."""
+    import re
+
     match = re.fullmatch(r"([<>|=])([a-zA-Z])(\d+)(\[\w+\])?", typestr) if isinstance(typestr, str) else None
     if not match:
         raise BufferError(f"{typestr!r} is no type of an array interface")
@@ -272,6 +278,8 @@ def from_struct(owner: Any, letter: str, size: int) -> DType:
 
 def from_format(text: str, size: int) -> DType:
     """The type of a buffer whose format is not one letter."""
+    import re
+
     if re.search(r"[>!]", text) and size > 1:
         raise BufferError(f"{text!r}: the bytes of the elements are in the other order")
     if "O" in re.sub(r":[^:]*:", "", text):

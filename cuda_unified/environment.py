@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from importlib.util import find_spec
 
 import cubind
 from cubind import CudaError
 
-from . import headers
+from ._records import dataclass
 from .cache import default_cache
 from .device import Device
 
@@ -116,6 +114,8 @@ class Info:
 
 
 def _header_folders() -> list[str]:
+    from . import headers
+
     try:
         return [*headers.found_folders(), *(["NVRTC's own copy"] if headers.has_bundled() else [])]
     except (CudaError, ImportError):
@@ -124,6 +124,7 @@ def _header_folders() -> list[str]:
 
 def _version(name: str) -> str | None:
     from importlib.metadata import PackageNotFoundError, version  # which brings a third of the library along
+    from importlib.util import find_spec
 
     if find_spec(name) is None:
         return None

@@ -79,8 +79,14 @@ def forked() -> ForkError:
 
 
 _OWN = (ClosedError, ForkError, CompileError, LinkError, DeviceMismatchError)
-_SHARED = tuple(name for name in dir(cubind) if name[:1].isupper() and issubclass(getattr(cubind, name), CudaError))
-globals().update({name: getattr(cubind, name) for name in _SHARED})
-__all__ = [*_SHARED, *(c.__name__ for c in _OWN)]  # noqa: PLE0604
+
+
+def _derived(cls: type[CudaError]) -> list[type[CudaError]]:
+    return [cls, *(c for derived in cls.__subclasses__() for c in _derived(derived))]
+
+
+_SHARED = {c.__name__: c for c in _derived(CudaError) if c.__module__ == cubind.__name__}
+globals().update(_SHARED)
+__all__ = [*sorted(_SHARED), *(c.__name__ for c in _OWN)]  # noqa: PLE0604
 for _class in _OWN:
     _class.__module__ = __package__  # public as cuda_unified.ClosedError

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import _native
 from . import array as _array  # noqa: F401 (the class that C makes)
 from .array import Array
-from .copying import resolve_device
 from .device import Device
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 _VERSION = (1, 3)
 _CPU, _CUDA = 1, 2
@@ -24,6 +26,8 @@ def from_dlpack_with(obj: Any, device: Any = None, copy: bool | None = None, str
     if copy is not None and not isinstance(copy, bool):
         raise TypeError(f"copy must be True, False or None, not {copy!r}")
     here = tuple(int(x) for x in obj.__dlpack_device__())
+    from .copying import resolve_device
+
     place = resolve_device(device) if device is not None else None
     to_host = device is not None and place is None and here[0] != _CPU
     array, copied = _export(obj, here, to_host, copy, stream)
@@ -75,3 +79,55 @@ def _call(method: Any, *attempts: dict[str, Any]) -> Any:
         except TypeError:  # a keyword that this producer does not know yet
             continue
     return method(**attempts[-1])
+
+
+def array_arguments(*which: int | str, stream: str | None = None) -> Any:
+    """A decorator: these arguments of the function become Arrays, whatever library they come from; None stays None.
+
+        @cu.array_arguments("x", "y", stream="stream")
+        def saxpy(a, x, y, stream=None):
+            kernel[cu.LaunchConfig.for_size(x.size, kernel), stream](a, x, y, x.size)
+
+    which: positions (from 0) or names of parameters.  stream: the parameter that has the stream that the arrays are going
+    to be used in; default: the current one.
+
+    Raises TypeError, when the function is decorated, for a parameter that it does not have, and, when it is called, for
+    what is no array, with the parameter's name.
+    """
+    from functools import wraps
+    from inspect import signature
+
+    def decorate(function: Any) -> Any:
+        form = signature(function)
+        names = [_parameter(function, form.parameters, chosen) for chosen in which]
+        used = None if stream is None else _parameter(function, form.parameters, stream)
+
+        @wraps(function)
+        def call(*args: Any, **keywords: Any) -> Any:
+            bound = form.bind(*args, **keywords)
+            there = bound.arguments.get(used) if used else None
+            for name in names:
+                if bound.arguments.get(name) is not None:
+                    bound.arguments[name] = _as_argument(function, name, bound.arguments[name], there)
+            return function(*bound.args, **bound.kwargs)
+
+        return call
+
+    return decorate
+
+
+def _parameter(function: Any, parameters: Mapping[str, Any], chosen: int | str) -> str:
+    names = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if isinstance(chosen, str) and chosen in names:
+        return chosen
+    if isinstance(chosen, int) and 0 <= chosen < len(names):
+        return names[chosen]
+    raise TypeError(f"{function.__qualname__}() has no parameter {chosen!r}: it has {', '.join(names) or 'none'}")
+
+
+def _as_argument(function: Any, name: str, value: Any, stream: Any) -> Array:
+    try:
+        array: Array = as_array(value, stream=stream)
+    except TypeError as error:
+        raise TypeError(f"{function.__qualname__}(), argument {name}: {error}") from error
+    return array

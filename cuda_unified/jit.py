@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
-
 from cubind import driver
 
-from .arch import Arch
+from ._records import dataclass, fields, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Mapping
+    from typing import Any
 
 CACHE_MODES = ("none", "cg", "ca")
 FALLBACKS = ("ptx", "binary")
@@ -71,6 +72,8 @@ class JitOptions:
         if self.optimization_level is not None and self.optimization_level > 4:
             raise ValueError(f"option optimization_level: {self.optimization_level} is not from 0 to 4")
         if self.target is not None:
+            from .arch import Arch
+
             object.__setattr__(self, "target", Arch.of(self.target))
 
     def pairs(self) -> list[tuple[Any, int]]:
@@ -110,10 +113,10 @@ _NUMBERS = (*(name for name, _ in _CODES if name not in _TRUTHS), "log_size")
 
 def jit_options(options: JitOptions | Mapping[str, Any] | None, given: Mapping[str, Any]) -> JitOptions:
     """The options that a call means: an object or a dict, and single ones by keyword, which win."""
-    if options is not None and not isinstance(options, JitOptions | Mapping):
+    if options is not None and not (isinstance(options, JitOptions) or hasattr(options, "keys")):
         raise TypeError(f"options: a JitOptions or a dict is wanted, not {type(options).__name__}")
     known = {f.name for f in fields(JitOptions)}
-    every = {**(options if isinstance(options, Mapping) else {}), **given}
+    every = {**({} if options is None or isinstance(options, JitOptions) else options), **given}
     for name in every:
         if name not in known:
             raise TypeError(f"there is no option {name!r} for the driver's compiler: {', '.join(sorted(known))}")
@@ -128,6 +131,8 @@ class JitLogs:
     """
 
     def __init__(self, options: JitOptions) -> None:
+        from array import array
+
         size = options.log_size
         self._info, self._error = array("B", bytes(size)), array("B", bytes(size))
         o = driver.CUjit_option

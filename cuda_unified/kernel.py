@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
-
 from cubind import CudaError, InvalidValueError, NotSupportedError, driver
 
 from . import _native
 from . import config as _config  # noqa: F401 (what C makes of kernel[...] is whole only with these two)
 from . import launcher as _launcher  # noqa: F401
 from ._extend import extend
+from ._light import Generic, TypeVar, nullcontext, overload
+from ._records import NamedTuple
 from .device import Device
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from .config import LaunchConfig
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING
-
 from cubind import CudaError, driver
 
 from . import _native, errors
 from ._extend import extend
+from ._light import suppress
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .config import LaunchConfig
     from .kernel import Kernel

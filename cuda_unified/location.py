@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from cubind import driver
 
 from .memory import _device
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .device import Device
 
 _KINDS = driver.CUmemLocationType

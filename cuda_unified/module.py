@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-import threading
-from typing import TYPE_CHECKING, Any
+from _thread import allocate_lock
 
 from cubind import CudaError, NotFoundError, NotSupportedError, driver
 
@@ -15,14 +13,16 @@ from .errors import closed, forked, with_log
 from .jit import JitLogs, JitOptions, jit_options
 from .linker import as_code
 from .object_code import LOADABLE, ObjectCode
-from .symbols import Symbols, mangled_like, same_expression
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from .device import Device
     from .kernel import Kernel
     from .memory import Buffer
+    from .symbols import Symbols
 
 _BY_DEVICE, _MANAGED = 1, 7  # flags of buffers: enum accessible in src/native.h
 
@@ -75,7 +75,7 @@ class Module:
         self._lowered: dict[str, str] = dict(self._code.lowered_names)
         self._library: _Library | None = None
         self._closed = False
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
 
     @classmethod
     def from_handle(
@@ -89,7 +89,7 @@ class Module:
         module = cls.__new__(cls)
         module._options, module._code, module._lowered = JitOptions(), None, dict(lowered_names or {})
         module._library = _Library(driver.CUlibrary(int(handle)), owned=False, owner=owner)
-        module._closed, module._lock = False, threading.Lock()
+        module._closed, module._lock = False, allocate_lock()
         return module
 
     @property
@@ -157,6 +157,8 @@ class Module:
         try:
             return driver.cuLibraryGetKernel(library.handle, wanted), wanted
         except NotFoundError as error:
+            from .symbols import mangled_like
+
             names = _kernel_names(library)
             meant = [n for n in names if mangled_like(n, name)]
             if len(meant) == 1:
@@ -166,6 +168,8 @@ class Module:
             raise with_log(error, library.error_log, f"name={wanted!r}") from None
 
     def _lower(self, name: str) -> str:
+        from .symbols import same_expression
+
         found = self._lowered.get(name)
         return found or next((n for e, n in self._lowered.items() if same_expression(e, name)), name)
 
@@ -206,6 +210,8 @@ class Module:
     @property
     def symbols(self) -> Symbols:
         """The names of kernels and variables, read from the code itself: `symbols.constants`, `symbols.managed` …"""
+        from .symbols import Symbols
+
         return Symbols.of(self._code)
 
     @property
@@ -288,7 +294,7 @@ def _no_such(
     some = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     if several:
         why = f"{name!r} may be any of {some}: ask for one of these, or by a name expression"
-    elif re.search(r"[<&:]", name):
+    elif any(c in name for c in "<&:"):
         declared = name if kind == "kernel" else f"&{name.removeprefix('&')}"
         why = (
             f"there is no {kind} {name!r}; templates and names in namespaces are declared when the program is compiled: "

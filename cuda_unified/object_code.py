@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from ._light import suppress
+from ._records import dataclass, field, replace
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
 
     from .module import Module
 
@@ -20,7 +19,7 @@ KINDS = ("ptx", "cubin", "fatbin", "object", "library", "ltoir", "optixir")
 LOADABLE = ("ptx", "cubin", "fatbin")
 _MAGIC = b"\x7fCUOBJ\x01\n"
 _EM_CUDA = 190
-_PTX = re.compile(rb"(?:\s|//[^\n]*\n|/\*.*?\*/)*\.version\s", re.DOTALL)
+_PTX = rb"(?s)(?:\s|//[^\n]*\n|/\*.*?\*/)*\.version\s"
 
 
 def detect(code: bytes) -> str | None:
@@ -33,7 +32,9 @@ def detect(code: bytes) -> str | None:
         return "library"
     if code[:4] == b"\xed\x43\x4e\x7f":
         return "ltoir"
-    return "ptx" if _PTX.match(code) else None
+    import re
+
+    return "ptx" if re.match(_PTX, code) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +86,8 @@ class ObjectCode:
         cls, path: str | os.PathLike[str], kind: str | None = None, *, lowered_names: Mapping[str, str] | None = None
     ) -> ObjectCode:
         """From a file: code of any kind, or what `save` wrote."""
+        from pathlib import Path
+
         content = Path(path).read_bytes()
         if content.startswith(_MAGIC):
             return cls.unpack(content)
@@ -95,6 +98,8 @@ class ObjectCode:
 
         The code alone is written by `Path.write_bytes(obj.code)`.
         """
+        from pathlib import Path
+
         write_whole(Path(path), self.pack())
 
     @property
@@ -125,6 +130,9 @@ class ObjectCode:
 
     def pack(self) -> bytes:
         """All of it, with a checksum."""
+        import json
+        from hashlib import sha256
+
         about = {"kind": self.kind, "name": self.name, "arch": self.arch, "log": self.log}
         head = json.dumps({**about, "lowered_names": dict(self.lowered_names)}).encode()
         body = len(head).to_bytes(4, "little") + head + self.code
@@ -133,6 +141,9 @@ class ObjectCode:
     @classmethod
     def unpack(cls, packed: bytes) -> ObjectCode:
         """The contrary; ValueError if anything is missing or changed."""
+        import json
+        from hashlib import sha256
+
         start = len(_MAGIC) + 32
         body = packed[start:]
         if not packed.startswith(_MAGIC) or sha256(body).digest() != packed[len(_MAGIC) : start]:
@@ -163,6 +174,7 @@ class ObjectCode:
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file so that others see all of it or nothing."""
     import tempfile  # not needed where the cache has everything
+    from pathlib import Path
 
     handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
     try:

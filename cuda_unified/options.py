@@ -5,17 +5,14 @@ What each option does is described at https://docs.nvidia.com/cuda/nvrtc/index.h
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from os import PathLike, fspath
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from .arch import Arch
+from ._records import dataclass, field, fields, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
     from .cache import ProgramCache
 
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
 STANDARDS = ("c++03", "c++11", "c++14", "c++17", "c++20", "c++23")
 WARNINGS = ("all-warnings", "reorder", "deprecated-declarations", "conversion")
 FAST_COMPILE = ("0", "min", "mid", "max")
-_ARCH_OPTION = re.compile(r"\s*(--gpu-architecture|-arch)\b")
+_ARCH_OPTION = r"\s*(--gpu-architecture|-arch)\b"
 
 
 # ---- how a value becomes options: functions of the field's name, the flag and the value ----------------------------------
@@ -129,6 +126,8 @@ def absolute(name: str, value: Any) -> str:
     """A path option as NVRTC gets it."""
     if not isinstance(value, str | PathLike):
         raise TypeError(f"option {name}: a path is wanted, not {value!r}")
+    from pathlib import Path
+
     return str(Path(_string(name, fspath(value))).absolute())
 
 
@@ -320,6 +319,8 @@ class ProgramOptions:
             if value is not None and hasattr(value, "__next__"):  # an iterator would be used up by the first look
                 object.__setattr__(self, f.name, tuple(value))
         if self.arch is not None:
+            from .arch import Arch
+
             object.__setattr__(self, "arch", Arch.of(self.arch))
         self.arguments()
         self._check()
@@ -330,7 +331,9 @@ class ProgramOptions:
             for name, wanted in (("ftz", True), ("prec_div", False), ("prec_sqrt", False)):
                 if getattr(self, name) not in (None, wanted):
                     raise ValueError(f"options fast_math=True and {name}={not wanted} contradict each other")
-        if any(_ARCH_OPTION.match(o) for o in _several(self.extra)):
+        import re
+
+        if any(re.match(_ARCH_OPTION, o) for o in _several(self.extra)):
             raise ValueError("option extra: give the option arch for the architecture")
         for one, other in (
             ("create_pch", "use_pch"),
@@ -368,6 +371,8 @@ def check_names(given: Iterable[str]) -> None:
     known = [f.name for f in fields(ProgramOptions)]
     for name in given:
         if name not in known:
+            from difflib import get_close_matches
+
             close = get_close_matches(_OTHER_NAMES.get(name, name), known, 1, 0.6)
             hint = f"; did you mean {close[0]}?" if close else "; any option of NVRTC can be given in `extra`"
             raise TypeError(f"there is no option {name!r}{hint}")

@@ -6,8 +6,7 @@ The libraries are imported only when a plug-in of theirs is used.
 
 from __future__ import annotations
 
-from threading import RLock
-from typing import TYPE_CHECKING, Any
+from _thread import RLock
 
 from . import _native
 from .memory import Buffer, _device, _size
@@ -15,8 +14,10 @@ from .pool import Pool
 from .resources import MemoryResource
 from .stream import Stream
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from .device import Device
 

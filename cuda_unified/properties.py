@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cubind import driver
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _PREFIX = "CU_DEVICE_ATTRIBUTE_"
 

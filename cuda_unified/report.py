@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from . import _native
 from .pool import Pool, _created
 from .tracing import _tracked
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .device import Device
 

@@ -4,11 +4,11 @@ CUDA has, and one's own."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cubind import CudaError, NotSupportedError, driver
 
 from . import _native
+from ._records import NamedTuple
 from .errors import DeviceMismatchError
 from .memory import (
     BY_DEVICE,
@@ -27,7 +27,10 @@ from .memory import (
 )
 from .pool import Pool
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .device import Device
     from .stream import Stream
 

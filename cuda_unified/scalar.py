@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import struct
 from functools import cache
-from typing import Any
 
 from .dtype import DType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _SMALL = {  # bits of exponent and mantissa, bias, whether there are infinities, what is NaN
     "float8_e3m4": (3, 4, 3, "ieee"),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
 import cubind
 from cubind import driver
 
 from . import _native
 from ._extend import extend
+from ._light import contextmanager
+from ._records import dataclass
 from .context import Context
 from .event import Event
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from typing import Any
+
     from ._attributes import AccessPolicy
     from .calls import Call
     from .device import Device

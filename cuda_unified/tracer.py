@@ -5,18 +5,18 @@ Only what goes through this package is recorded, not calls of the low level or o
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 from cubind import CudaError, driver
 
 from . import _native
+from ._light import contextmanager, suppress
+from ._records import dataclass
 from .device import Device
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from os import PathLike
+    from typing import Any
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,14 @@ class Trace:
     def __init__(self) -> None:
         self.events: list[TraceEvent] = []
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Writes the events as JSON in Chrome's trace format, a row a thread of the host and a row a stream.
 
         https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
         """
+        import json
+        from pathlib import Path
+
         Path(path).write_text(json.dumps({"traceEvents": list(self._chrome()), "displayTimeUnit": "ns"}))
 
     def _chrome(self) -> Iterator[dict[str, Any]]:
@@ -101,7 +104,7 @@ def _kernel_name(handle: int, known: dict[int, str]) -> str:
 
 
 @contextmanager
-def trace(path: str | os.PathLike[str] | None = None, *, device: Device | None = None) -> Iterator[Trace]:
+def trace(path: str | PathLike[str] | None = None, *, device: Device | None = None) -> Iterator[Trace]:
     """Records what this package launches, copies, fills and waits for in a block, in all threads; a graph is one piece of work.
 
     path: a file to write at the end, for https://ui.perfetto.dev or chrome://tracing.  device: whose clock is compared with the

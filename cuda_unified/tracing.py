@@ -3,16 +3,17 @@ allocated."""
 
 from __future__ import annotations
 
+import os
 import sys
-import threading
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from _thread import get_ident
 
+from ._records import NamedTuple
 from .adaptors import Adaptor
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import Any, TextIO
 
     from .memory import Buffer
     from .stream import Stream
@@ -27,10 +28,10 @@ class LoggingResource(Adaptor):
 
     HEADER = "Thread,Time,Action,Pointer,Size,Stream"
 
-    def __init__(self, upstream: Any, target: str | Path | TextIO) -> None:
+    def __init__(self, upstream: Any, target: str | os.PathLike[str] | TextIO) -> None:
         super().__init__(upstream)
-        self._owned = isinstance(target, (str, Path))
-        self._out: Any = Path(target).open("w", encoding="utf-8") if isinstance(target, (str, Path)) else target  # noqa: SIM115
+        self._owned = isinstance(target, str | os.PathLike)
+        self._out: Any = open(target, "w", encoding="utf-8") if isinstance(target, str | os.PathLike) else target  # noqa: SIM115, PTH123
         self._out.write(self.HEADER + "\n")
 
     def take(self, size: int, stream: Any) -> Buffer:
@@ -74,7 +75,7 @@ class LoggingResource(Adaptor):
         at = 0 if stream is None or stream.is_closed else stream.address
         with self._lock:
             if self._out is not None:
-                self._out.write(f"{threading.get_ident()},{clock},{action},{pointer:#x},{size},{at:#x}\n")
+                self._out.write(f"{get_ident()},{clock},{action},{pointer:#x},{size},{at:#x}\n")
 
 
 class Allocation(NamedTuple):
@@ -108,6 +109,8 @@ class TrackingResource(Adaptor):
 
     def allocated(self, buffer: Buffer) -> None:
         """Remembers it."""
+        import threading
+
         thread = threading.current_thread().name
         entry = Allocation(buffer.pointer, buffer.size, time.time(), thread, _stack(self.depth))
         with self._lock:

@@ -8,8 +8,6 @@ BufferError: it never reached CUDA.
 Which status is of which class is in `_error_table.py`.
 """
 
-from importlib import import_module
-
 
 class CudaError(RuntimeError):
     """A call into a CUDA library failed.
@@ -97,6 +95,8 @@ def error_from_status(code, function, arguments=None, log=None):
 def _describe(code):
     """Ask the library.  Nothing that fails here may hide the error that is being described."""
     try:
+        from importlib import import_module
+
         from ._error_table import TABLE
 
         entry = TABLE[type(code).__name__]

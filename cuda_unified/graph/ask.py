@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from cubind import CudaError, driver
 
 from .. import _native
 from .memory_work import HOST, AllocateWork, CopyWork, End, FillWork, FreeWork
 from .work import ChildWork, ConditionalWork, EmptyWork, EventRecordWork, EventWaitWork, KernelWork, Work
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .definition import Graph
     from .nodes import Node
 

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from cubind import driver
 
-from .memory_work import AllocateWork, CopyWork, FillWork, FreeWork
-from .work import (
-    CallWork,
-    ChildWork,
-    ConditionalWork,
-    EmptyWork,
-    EventRecordWork,
-    EventWaitWork,
-    Failures,
-    KernelWork,
-    Work,
-)
+from .._light import later
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
     from ..config import LaunchConfig
     from ..context import Context
@@ -30,6 +19,12 @@ if TYPE_CHECKING:
     from .nodes import Node
 
     After = Node | Iterable[Node] | None
+    from . import memory_work as memory_works
+    from . import work as works
+    from .work import Failures, Work
+else:
+    memory_works = later(__package__, "memory_work")
+    works = later(__package__, "work")
 
 
 class Building:
@@ -61,7 +56,7 @@ class Building:
 
         Their values are taken now; what they refer to is kept.  Arrays of other libraries are ready for the current stream.
         """
-        return self._add(KernelWork.of(kernel, config, args, self.context), after)
+        return self._add(works.KernelWork.of(kernel, config, args, self.context), after)
 
     def add_copy(
         self,
@@ -86,7 +81,7 @@ class Building:
 
         Raises ValueError where the box is not within both.
         """
-        work = CopyWork.of(
+        work = memory_works.CopyWork.of(
             dst,
             src,
             size,
@@ -116,7 +111,9 @@ class Building:
         value: of an element of `element` bytes (1, 2 or 4; default 1, or as many as `value` has, if that is bytes).
         pitch: bytes from row to row.
         """
-        return self._add(FillWork.of(dst, value, element=element, width=width, height=height, pitch=pitch), after)
+        return self._add(
+            memory_works.FillWork.of(dst, value, element=element, width=width, height=height, pitch=pitch), after
+        )
 
     def add_call(self, function: Callable[..., Any], *args: Any, after: After = None) -> Node:
         """Calls `function(*args)` in each launch, in a thread of the driver's: what comes after it waits for it.
@@ -124,21 +121,21 @@ class Building:
         So it may not use CUDA, nor wait for anything that does.  What it raises is raised by the next launch() or check()
         of an executable that has the node, and the rest of the graph runs all the same.
         """
-        failures = Failures()
-        node = self._add(CallWork.of(function, args, failures), after)
+        failures = works.Failures()
+        node = self._add(works.CallWork.of(function, args, failures), after)
         self._calls.append(failures)
         return node
 
     def add_empty(self, after: After = None) -> Node:
         """Does nothing: a point to wait for."""
-        return self._add(EmptyWork(), after)
+        return self._add(works.EmptyWork(), after)
 
     def add_child(self, child: Graph, after: After = None, *, move: bool = False) -> Node:
         """A copy of another graph as one node; `node.child` is the copy.
 
         move: the graph itself, which is closed then; needed where it has nodes that allocate or free.
         """
-        work = ChildWork.of(child, move)
+        work = works.ChildWork.of(child, move)
         if child._root is self._root:
             raise ValueError("add_child(): a graph cannot be inside itself; give a clone()")
         if move and child._handle.owner is not None:
@@ -151,22 +148,22 @@ class Building:
 
     def add_event_record(self, event: Event, after: After = None) -> Node:
         """Records an event."""
-        return self._add(EventRecordWork.of(event), after)
+        return self._add(works.EventRecordWork.of(event), after)
 
     def add_event_wait(self, event: Event, after: After = None) -> Node:
         """Waits for an event, as it was recorded last when the graph is launched."""
-        return self._add(EventWaitWork.of(event), after)
+        return self._add(works.EventWaitWork.of(event), after)
 
     def add_allocate(self, size: int, after: After = None) -> Node:
         """Allocates `size` bytes in each launch, always at the same address: `node.pointer`."""
-        return self._add(AllocateWork(size), after)
+        return self._add(memory_works.AllocateWork(size), after)
 
     def add_free(self, memory: Node | int, after: After = None) -> Node:
         """Frees what a node of this or another graph allocated; memory: that node, or the address."""
         pointer = memory if isinstance(memory, int) else getattr(memory, "pointer", None)
         if not isinstance(pointer, int) or isinstance(pointer, bool):
             raise TypeError(f"add_free(): a node that allocates is wanted, not {type(memory).__name__}")
-        return self._add(FreeWork(pointer), after)
+        return self._add(memory_works.FreeWork(pointer), after)
 
     # ---- conditions ----------------------------------------------------------------------------------------------
 
@@ -190,7 +187,7 @@ class Building:
 
         if not isinstance(condition, Condition):
             raise TypeError(f"a Condition of this graph is wanted, not {type(condition).__name__}")
-        return self._add(ConditionalWork(condition, form, count), after)
+        return self._add(works.ConditionalWork(condition, form, count), after)
 
     def if_(self, condition: Condition, after: After = None) -> Node:
         """`node.body` runs if the condition is not 0."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-
 from cubind import CudaError, IllegalStateError, StreamCaptureError, driver
 
 from .. import _native, errors
+from .._light import suppress
 from .definition import Graph
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from ..stream import Stream
     from .nodes import Node

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
-from typing import TYPE_CHECKING, Any, NamedTuple
+from _thread import RLock
+from _weakref import ref
 
 from cubind import driver
 
 from .. import _native
+from .._light import later
+from .._records import NamedTuple
 from .building import Building
 from .nodes import Entry, Node
-from .work import ConditionalWork, KernelWork, Work, kept_by_graph
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+    from typing import Any
 
     from ..context import Context
     from ..device import Device
     from ..stream import Stream
+    from . import memory_work as memory_works
+    from . import work as works
     from .executable import GraphExec
-    from .work import Failures
+    from .work import Failures, Work
+else:
+    memory_works = later(__package__, "memory_work")
+    works = later(__package__, "work")
 
 
 class Edge(NamedTuple):
@@ -44,7 +51,7 @@ class Condition:
 
     def __init__(self, graph: Graph, number: int, default: int | None) -> None:
         # weak: the graph keeps its kernels' arguments, which would keep the graph
-        self._graph, self._number, self.default = weakref.ref(graph._handle), number, default
+        self._graph, self._number, self.default = ref(graph._handle), number, default
 
     def __index__(self) -> int:
         return self._number
@@ -71,7 +78,7 @@ class Graph(Building):
     _calls: list[Failures]
     _capture: Any
     _entries: dict[int, Entry]
-    _lock: threading.RLock
+    _lock: RLock
     _root: Any
 
     def __init__(self, device: Device | int | None = None) -> None:
@@ -86,7 +93,7 @@ class Graph(Building):
         """A graph of a handle; a part shares with the whole what belongs to all of it."""
         self._handle, self._entries, self._capture = handle, {}, whole._capture if whole else None
         self._root = whole._root if whole else handle
-        self._lock = whole._lock if whole else threading.RLock()
+        self._lock = whole._lock if whole else RLock()
         self._calls = whole._calls if whole else []
         return self
 
@@ -169,7 +176,7 @@ class Graph(Building):
             needs, data = capture.frontier() if capture else (self._handles(after), [])
             data = data or [driver.CUgraphEdgeData()] * len(needs)
             params = work.params(self.context)
-            kept = kept_by_graph(self._root.address, work)
+            kept = works.kept_by_graph(self._root.address, work)
             try:
                 with self.context:
                     handle = driver.cuGraphAddNode(self.address, needs, data, None, params)
@@ -180,7 +187,7 @@ class Graph(Building):
             work, bodies = self._added(work, params)
             self._entries[int(handle)] = Entry(work, kept, bodies)
             node = self._node(handle)
-            if isinstance(work, KernelWork):
+            if isinstance(work, works.KernelWork):
                 self._set_attributes(node, work)
             if capture:
                 capture.move(node)
@@ -189,11 +196,10 @@ class Graph(Building):
     def _added(self, work: Work, params: Any) -> tuple[Work, tuple[Graph, ...] | None]:
         """The work with what the driver said about it."""
         from .ask import graphs_at
-        from .memory_work import AllocateWork
 
-        if isinstance(work, AllocateWork):
+        if isinstance(work, memory_works.AllocateWork):
             return work.at(int(params.alloc.dptr)), None
-        if isinstance(work, ConditionalWork):
+        if isinstance(work, works.ConditionalWork):
             return work, tuple(self._part(body) for body in graphs_at(params.conditional))
         return work, None
 
@@ -201,7 +207,7 @@ class Graph(Building):
         nodes = () if after is None else (after,) if isinstance(after, Node) else tuple(after)
         return [self._of_this(node) for node in nodes]
 
-    def _set_attributes(self, node: Node, work: KernelWork) -> None:
+    def _set_attributes(self, node: Node, work: works.KernelWork) -> None:
         try:
             for attribute in work.attributes():
                 driver.cuGraphKernelNodeSetAttribute(node.address, attribute.id, attribute.value)
@@ -211,7 +217,7 @@ class Graph(Building):
 
     def _update(self, node: Node, work: Work) -> None:
         before = node.work
-        if isinstance(work, KernelWork) and isinstance(before, KernelWork):
+        if isinstance(work, works.KernelWork) and isinstance(before, works.KernelWork):
             gone = dict(before.config._attributes).keys() - dict(work.config._attributes).keys()
             if gone:
                 raise ValueError(
@@ -219,11 +225,11 @@ class Graph(Building):
                 )
         with self._lock:
             params, root = work.params(self.context), self._root.address
-            kept = kept_by_graph(root, work)
+            kept = works.kept_by_graph(root, work)
             try:
                 with self.context:
                     driver.cuGraphNodeSetParams(node.address, params)
-                if isinstance(work, KernelWork):
+                if isinstance(work, works.KernelWork):
                     for attribute in work.attributes():
                         driver.cuGraphKernelNodeSetAttribute(node.address, attribute.id, attribute.value)
             except BaseException:

@@ -6,14 +6,14 @@ https://graphviz.org/doc/info/lang.html
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cubind import driver
 
+from .._records import dataclass, field
 from .work import ChildWork, ConditionalWork
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .definition import Graph
     from .nodes import Node

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
-
 from cubind import CudaError, GraphUpdateError, IllegalStateError, driver
 
 from .. import _native, errors
 from .._extend import extend
-from .work import CallWork, ChildWork, Failures, KernelWork, Work
+from .._light import contextmanager, later, suppress
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from ..device import Device
+    from . import work as works
     from .definition import Graph
     from .nodes import Node
+    from .work import Failures, Work
+else:
+    works = later(__package__, "work")
 
 
 class _State:
@@ -242,7 +245,7 @@ class ExecNode:
         context = node.graph.context
         before = self.work
         work = before.changed(*args, **changes, **({"context": context} if node.kind == "kernel" else {}))
-        if isinstance(work, KernelWork) and isinstance(before, KernelWork):
+        if isinstance(work, works.KernelWork) and isinstance(before, works.KernelWork):
             _check_same_attributes(before, work)
         with _held(executable), context:
             if executable._hooks is None:
@@ -285,7 +288,7 @@ class _Forward:
 
     __slots__ = ("is_set", "target")
 
-    def __init__(self, target: CallWork) -> None:
+    def __init__(self, target: works.CallWork) -> None:
         self.target, self.is_set = target, False
 
     def __call__(self, *_: Any) -> None:
@@ -294,17 +297,17 @@ class _Forward:
 
 def _for_executable(work: Work, before: Work) -> tuple[Work, object]:
     """The work as the driver is told, and what is to be kept besides."""
-    if not isinstance(work, CallWork):
-        return work, work.child if isinstance(work, ChildWork) else None
-    forward = before.function if isinstance(before, CallWork) and isinstance(before.function, _Forward) else None
+    if not isinstance(work, works.CallWork):
+        return work, work.child if isinstance(work, works.ChildWork) else None
+    forward = before.function if isinstance(before, works.CallWork) and isinstance(before.function, _Forward) else None
     if forward is None:
         forward = _Forward(work)
     else:
         forward.target = work
-    return CallWork(forward, (), work.failures), forward
+    return works.CallWork(forward, (), work.failures), forward
 
 
-def _check_same_attributes(before: KernelWork, now: KernelWork) -> None:
+def _check_same_attributes(before: works.KernelWork, now: works.KernelWork) -> None:
     if before.launcher is not None and before.config._attributes != now.config._attributes:
         raise ValueError(
             f"the attributes of {before.kernel.name} cannot be changed in an executable: "

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
 from cubind import driver
 
+from .._records import dataclass, replace
 from ..copy import as_buffer
 from .work import Work
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..context import Context
 
 HOST, DEVICE, UNIFIED = (

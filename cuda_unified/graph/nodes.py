@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from cubind import driver
 
-from .memory_work import AllocateWork, End, FreeWork
-from .work import ChildWork, ConditionalWork, Work
+from .._light import later
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
+    from . import memory_work as memory_works
+    from . import work as works
     from .definition import Graph
+    from .memory_work import End
+    from .work import Work
+else:
+    memory_works = later(__package__, "memory_work")
+    works = later(__package__, "work")
 
 KINDS = {
     "KERNEL": "kernel",
@@ -158,31 +164,31 @@ class Node:
     @property
     def pointer(self) -> int:
         """The address of the memory that it allocates or frees, the same in each launch."""
-        work = self._only("pointer", AllocateWork, FreeWork)
+        work = self._only("pointer", memory_works.AllocateWork, memory_works.FreeWork)
         return int(work.pointer)  # type: ignore[attr-defined]
 
     @property
     def size(self) -> int:
         """How many bytes it allocates."""
-        return int(self._only("size", AllocateWork).size)  # type: ignore[attr-defined]
+        return int(self._only("size", memory_works.AllocateWork).size)  # type: ignore[attr-defined]
 
     @property
     def memory(self) -> End:
         """The memory that it allocates: nodes and `End`s are what copies and fills take."""
-        end: End = self._only("memory", AllocateWork).memory  # type: ignore[attr-defined]
+        end: End = self._only("memory", memory_works.AllocateWork).memory  # type: ignore[attr-defined]
         return end
 
     @property
     def child(self) -> Graph:
         """The graph inside the node, a part of this one: it can be changed until the graph is instantiated."""
-        self._only("child", ChildWork)
+        self._only("child", works.ChildWork)
         return self._parts()[0]
 
     @property
     def bodies(self) -> tuple[Graph, ...]:
         """The graphs that a condition chooses from, parts of this one: of `if_else` what runs if it is not 0, and if it is
         0; of `switch` one for each value from 0 on."""
-        self._only("bodies", ConditionalWork)
+        self._only("bodies", works.ConditionalWork)
         return self._parts()
 
     @property
@@ -193,7 +199,7 @@ class Node:
     @property
     def otherwise(self) -> Graph:
         """What runs if the condition is 0."""
-        work = self._only("otherwise", ConditionalWork)
+        work = self._only("otherwise", works.ConditionalWork)
         if len(self._parts()) != 2 or work.form == "switch":  # type: ignore[attr-defined]
             raise AttributeError("only if_else() makes a node with a part for 0", name="otherwise")
         return self._parts()[1]

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from .._records import dataclass, field
 from .dot import Box, Drawing, dot_of, drawing_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .definition import Graph
 

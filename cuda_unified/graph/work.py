@@ -6,16 +6,16 @@ as either; `changed(...)` is the same work but for what is given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
-
 from cubind import driver
 
 from .. import _native
+from .._records import dataclass, field, replace
 from ..event import Event
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, ClassVar
 
     from ..config import LaunchConfig
     from ..context import Context

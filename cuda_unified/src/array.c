@@ -2,6 +2,7 @@
 #include "native.h"
 #include <stdlib.h>
 #include "dlpack.h"
+#include "interfaces.h"
 
 PyTypeObject *Array_type;
 
@@ -164,8 +165,7 @@ static void give_back(array_object *a) {
     if (a->keeps == KEEPS_HOST_MEMORY) {
         free(a->kept);
     } else if (a->keeps == KEEPS_VIEW) {
-        PyBuffer_Release(a->kept);
-        PyMem_Free(a->kept);
+        view_release(a->kept);
     } else if (a->keeps != KEEPS_NOTHING && !is_ending && !(in_child && a->context)) {
         dlpack_release(a->kept, a->keeps == KEEPS_DLPACK_VERSIONED);
     }

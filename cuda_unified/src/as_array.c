@@ -4,7 +4,17 @@
 #include "interfaces.h"
 
 /* NumPy's own arrays are fastest as buffers, where their type has a letter there. */
-enum protocol { EXCHANGE, DLPACK, CUDA_INTERFACE, ARRAY_STRUCT, BUFFER, ARRAY_INTERFACE, PROTOCOLS, PLAIN_BUFFER };
+enum protocol {
+    EXCHANGE,
+    DLPACK,
+    CUDA_INTERFACE,
+    ARRAY_STRUCT,
+    BUFFER,
+    ARRAY_INTERFACE,
+    PROTOCOLS,
+    PLAIN_BUFFER,
+    OURS
+};
 
 typedef struct {
     PyTypeObject *type; /* a reference, so that its address is not used again */
@@ -39,7 +49,8 @@ static int is_numpy(PyTypeObject *type) {
 static COLD known_type learn(PyObject *o, known_type *place) {
     PyTypeObject *type = Py_TYPE(o);
     const dlpack_exchange *api = dlpack_exchange_of((PyObject *)type);
-    int first = is_numpy(type)                          ? PLAIN_BUFFER
+    int first = is_array(o) || is_buffer(o)             ? OURS
+                : is_numpy(type)                        ? PLAIN_BUFFER
                 : api                                   ? EXCHANGE
                 : has(type, "__dlpack__")               ? DLPACK
                 : has(type, "__cuda_array_interface__") ? CUDA_INTERFACE
@@ -125,10 +136,12 @@ static PyObject *check_lazy(PyObject *o, PyObject *array) {
 }
 
 static PyObject *convert(PyObject *o, PyObject *stream) {
-    if (is_array(o)) return array_usable((array_object *)o) ? Py_NewRef(o) : NULL;
-    if (is_buffer(o)) return (PyObject *)array_of_buffer((buffer_object *)o);
     known_type *place = place_of(o), k = *place;
-    if (UNLIKELY(k.type != Py_TYPE(o))) k = learn(o, place);
+    if (UNLIKELY(k.type != Py_TYPE(o) || k.first == OURS)) {
+        if (is_array(o)) return array_usable((array_object *)o) ? Py_NewRef(o) : NULL;
+        if (is_buffer(o)) return (PyObject *)array_of_buffer((buffer_object *)o);
+        k = learn(o, place);
+    }
     PyObject *a = import(k.first, o, stream, k.api);
     if (LIKELY(a != NULL)) return UNLIKELY(k.is_lazy) ? check_lazy(o, a) : a;
     if (k.first == PLAIN_BUFFER) PyErr_Clear(); /* whatever it does not like about this one, others say better */

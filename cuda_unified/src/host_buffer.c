@@ -57,29 +57,28 @@ void array_releasebuffer(PyObject *self, Py_buffer *Py_UNUSED(view)) {
 
 /* ---- in -------------------------------------------------------------------------------------------------------------------- */
 
+enum { ITS_OWN = 255 };
+/* What a letter means; size 0: nothing, ITS_OWN: the C type's. */
 static const struct {
-    char letter;
-    unsigned char code, size; /* size 0: the C type's own */
-} letters[] = {
-    {'?', DLPACK_BOOL, 1},  {'b', DLPACK_INT, 1},     {'B', DLPACK_UINT, 1},     {'c', DLPACK_UINT, 1},
-    {'h', DLPACK_INT, 2},   {'H', DLPACK_UINT, 2},    {'i', DLPACK_INT, 4},      {'I', DLPACK_UINT, 4},
-    {'l', DLPACK_INT, 0},   {'L', DLPACK_UINT, 0},    {'q', DLPACK_INT, 8},      {'Q', DLPACK_UINT, 8},
-    {'n', DLPACK_INT, 0},   {'N', DLPACK_UINT, 0},    {'e', DLPACK_FLOAT, 2},    {'f', DLPACK_FLOAT, 4},
-    {'d', DLPACK_FLOAT, 8}, {'F', DLPACK_COMPLEX, 8}, {'D', DLPACK_COMPLEX, 16},
+    unsigned char code, size;
+} letters[128] = {
+    ['?'] = {DLPACK_BOOL, 1},      ['b'] = {DLPACK_INT, 1},        ['B'] = {DLPACK_UINT, 1},
+    ['c'] = {DLPACK_UINT, 1},      ['h'] = {DLPACK_INT, 2},        ['H'] = {DLPACK_UINT, 2},
+    ['i'] = {DLPACK_INT, 4},       ['I'] = {DLPACK_UINT, 4},       ['q'] = {DLPACK_INT, 8},
+    ['Q'] = {DLPACK_UINT, 8},      ['l'] = {DLPACK_INT, ITS_OWN},  ['L'] = {DLPACK_UINT, ITS_OWN},
+    ['n'] = {DLPACK_INT, ITS_OWN}, ['N'] = {DLPACK_UINT, ITS_OWN}, ['e'] = {DLPACK_FLOAT, 2},
+    ['f'] = {DLPACK_FLOAT, 4},     ['d'] = {DLPACK_FLOAT, 8},      ['F'] = {DLPACK_COMPLEX, 8},
+    ['D'] = {DLPACK_COMPLEX, 16},
 };
 
 static dtype_object *type_of_letter(const char *format, Py_ssize_t itemsize) {
     int complex = format[0] == 'Z';
-    char letter = complex ? format[1] : format[0];
-    if (!letter || format[complex + 1]) return NULL;
-    for (size_t i = 0; i < sizeof letters / sizeof *letters; i++) {
-        Py_ssize_t size = letters[i].size ? letters[i].size : itemsize;
-        if (letters[i].letter != letter) continue;
-        if (complex && letters[i].code == DLPACK_FLOAT)
-            return size * 2 == itemsize ? dtype_of_code(DLPACK_COMPLEX, (unsigned)size * 16, 1) : NULL;
-        return !complex && size == itemsize ? dtype_of_code(letters[i].code, (unsigned)size * 8, 1) : NULL;
-    }
-    return NULL;
+    unsigned char letter = (unsigned char)format[complex];
+    if (!letter || letter > 127 || format[complex + 1] || !letters[letter].size) return NULL;
+    Py_ssize_t size = letters[letter].size == ITS_OWN ? itemsize : letters[letter].size;
+    unsigned code = letters[letter].code;
+    if (!complex) return size == itemsize ? dtype_of_code(code, (unsigned)size * 8, 1) : NULL;
+    return code == DLPACK_FLOAT && size * 2 == itemsize ? dtype_of_code(DLPACK_COMPLEX, (unsigned)size * 16, 1) : NULL;
 }
 
 static dtype_object *type_of_format(const Py_buffer *view, int plain) {
@@ -108,22 +107,44 @@ static int take_view(array_object *a, const Py_buffer *view, int plain) {
     return 0;
 }
 
+/* Views are kept by address: what fills one may point into it.  One that was given back is at hand for the next. */
+static Py_buffer *spare;
+
+Py_buffer *view_new(void) {
+    Py_buffer *view = spare ? spare : PyMem_Malloc(sizeof *view);
+    spare = NULL;
+    return view ? view : (Py_buffer *)PyErr_NoMemory();
+}
+
+void view_drop(Py_buffer *view) {
+    if (spare)
+        PyMem_Free(view);
+    else
+        spare = view;
+}
+
+void view_release(Py_buffer *view) {
+    PyBuffer_Release(view);
+    view_drop(view);
+}
+
 /* NULL without an error: the object has no buffer protocol. */
 PyObject *buffer_import(PyObject *o, int plain) {
-    if (!PyObject_CheckBuffer(o)) return NULL;
-    Py_buffer *view = PyMem_Malloc(sizeof *view);
-    if (!view) return PyErr_NoMemory();
-    if (PyObject_GetBuffer(o, view, PyBUF_RECORDS_RO))
-        return PyMem_Free(view), NULL; /* view->readonly says what it is */
+    Py_buffer *view = view_new();
+    if (!view) return NULL;
+    if (PyObject_GetBuffer(o, view, PyBUF_RECORDS_RO)) { /* view->readonly says what it is */
+        view_drop(view);
+        if (!PyObject_CheckBuffer(o)) PyErr_Clear();
+        return NULL;
+    }
     if (view->ndim > MOST_DIMENSIONS || view->itemsize < 1) {
         PyErr_Format(PyExc_BufferError, "a buffer of %d dimensions with elements of %zd bytes", view->ndim,
                      view->itemsize);
-        PyBuffer_Release(view);
-        PyMem_Free(view);
+        view_release(view);
         return NULL;
     }
     array_object *a = array_new(view->ndim);
-    if (!a) return PyBuffer_Release(view), PyMem_Free(view), NULL;
+    if (!a) return view_release(view), NULL;
     a->kept = view;
     a->keeps = KEEPS_VIEW;
     if (!take_view(a, view, plain)) return (PyObject *)a;

@@ -126,11 +126,11 @@ static int take_object(array_object *a, PyObject *data, PyObject *offset) {
     Py_ssize_t begin = offset && offset != Py_None ? PyNumber_AsSsize_t(offset, PyExc_OverflowError) : 0;
     if (begin == -1 && PyErr_Occurred()) return -1;
     int64_t low = 0, high = a->size ? (int64_t)a->dtype->itemsize : 0;
-    Py_buffer *view = PyMem_Calloc(1, sizeof *view);
-    if (!view) return PyErr_NoMemory(), -1;
+    Py_buffer *view = view_new();
+    if (!view) return -1;
     if (PyObject_GetBuffer(data, view, PyBUF_WRITABLE)) {
         PyErr_Clear();
-        if (PyObject_GetBuffer(data, view, PyBUF_SIMPLE)) return PyMem_Free(view), -1;
+        if (PyObject_GetBuffer(data, view, PyBUF_SIMPLE)) return view_drop(view), -1;
     }
     a->kept = view;
     a->keeps = KEEPS_VIEW;

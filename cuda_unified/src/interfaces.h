@@ -39,3 +39,6 @@ HIDDEN PyObject *cuda_interface_import(PyObject *o, PyObject *stream);
 HIDDEN PyObject *array_struct_import(PyObject *o);
 HIDDEN PyObject *array_interface_import(PyObject *o);
 HIDDEN PyObject *buffer_import(PyObject *o, int plain); /* plain: BufferError where the elements are records */
+HIDDEN Py_buffer *view_new(void);                       /* for an array to keep; NULL: MemoryError */
+HIDDEN void view_drop(Py_buffer *view);                 /* of an object that was not held */
+HIDDEN void view_release(Py_buffer *view);              /* and of one that is */

@@ -111,4 +111,22 @@ HIDDEN int pack_value(place *p, PyObject *o); /* values.c: whatever is not one o
 COLD HIDDEN int bad_argument(place *p, PyObject *class, const char *format, ...);
 HIDDEN int keep(place *p, PyObject *o);
 
+/* What is done with the objects of a class: values.c finds it out once. */
+typedef struct {
+    PyTypeObject *type; /* a reference */
+    uint64_t fits;      /* AS_INSIDE: the kinds of parameters that take it, each a kind_bit() */
+    unsigned char how;
+    char kind;            /* AS_INSIDE: of the value, as of parameters */
+    uint16_t size, where; /* AS_INSIDE: the bytes of the value, and where in the object they are */
+} known_type;
+enum { KNOWN_TYPES = 64 };
+extern HIDDEN known_type known_types[KNOWN_TYPES];
+static inline known_type *place_of_type(const PyTypeObject *type) {
+    return &known_types[(uintptr_t)type / 64 % KNOWN_TYPES];
+}
+/* The letters of kinds differ in their last six bits. */
+static inline uint64_t kind_bit(char kind) {
+    return (uint64_t)1 << (kind & 63);
+}
+
 extern HIDDEN PyTypeObject *Kernel_type, *LaunchConfig_type, *Launcher_type;

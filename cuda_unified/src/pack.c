@@ -115,6 +115,20 @@ static inline int is_plain(const parameter *p, const context_object *c, const co
     return p->size == 8 && of == c && (flags & BY_DEVICE) && p->kind != FLOAT;
 }
 
+/* A scalar of NumPy, of a class that was seen before: its bytes lie in the object. */
+static INLINE int pack_inside(char *to, PyObject *o, const parameter *p) {
+    const known_type *known = place_of_type(Py_TYPE(o));
+    if (known->type != Py_TYPE(o) || !(known->fits & kind_bit(p->kind)) || known->size != p->size) return 0;
+    const char *from = (const char *)o + known->where;
+    if (p->size == 8)
+        memcpy(to, from, 8);
+    else if (p->size == 4)
+        memcpy(to, from, 4);
+    else
+        memcpy(to, from, p->size);
+    return 1;
+}
+
 /* 1 if it was one of the common values, 0 for pack_value to look closer. */
 static INLINE int pack_common(char *to, PyObject *o, const parameter *p, stream_object *s) {
     const context_object *c = s->context;
@@ -140,7 +154,7 @@ static INLINE int pack_common(char *to, PyObject *o, const parameter *p, stream_
         if (!m->read_only) array_ready_in(m, s);
         memcpy(to, &m->pointer, 8);
     } else {
-        return 0;
+        return pack_inside(to, o, p);
     }
     return 1;
 }

@@ -11,7 +11,11 @@ static PyObject *allocate(PyObject *self, arguments a, Py_ssize_t n, PyObject *k
     size_t size;
     CUdeviceptr pointer = 0;
     CUresult status = CUDA_SUCCESS;
-    if (parse_arguments(&s, a, n, kwnames, out) || to_size(out[0], "size", &size)) return NULL;
+    if (LIKELY(n == 2 && !kwnames))
+        out[0] = a[0], out[1] = a[1];
+    else if (parse_arguments(&s, a, n, kwnames, out))
+        return NULL;
+    if (to_size(out[0], "size", &size)) return NULL;
     if (UNLIKELY(pool->closed)) return raise_closed(self);
     keep_poll();
     stream_object *stream = to_stream(out[1], pool->context, "allocate");

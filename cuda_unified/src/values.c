@@ -219,14 +219,15 @@ enum how {
     AS_PYTHON,
     N_HOWS
 };
-typedef struct {
-    PyTypeObject *type; /* a reference */
-    unsigned char how;
-    char kind;            /* AS_INSIDE: of the value, as of parameters */
-    uint16_t size, where; /* AS_INSIDE: the bytes of the value, and where in the object they are */
-} known_type;
-enum { KNOWN_TYPES = 64 };
-static known_type known_types[KNOWN_TYPES];
+known_type known_types[KNOWN_TYPES];
+
+/* Whether a value of one kind may be given for a parameter of another.  Typed values are not converted. */
+static int kinds_agree(char declared, char given) {
+    if (declared == ANY || given == ANY || declared == given || declared == RECORD) return 1;
+    const int is_integer = given == SIGNED || given == UNSIGNED;
+    if (declared == INTEGER) return is_integer || given == BOOL;
+    return is_integer && (declared == SIGNED || declared == UNSIGNED || declared == POINTER);
+}
 
 /* Where in an object of this class its value is; where it is elsewhere, the buffer protocol is asked each time. */
 static void find_inside(known_type *found, PyObject *o, Py_ssize_t most) {
@@ -241,6 +242,8 @@ static void find_inside(known_type *found, PyObject *o, Py_ssize_t most) {
         found->how = AS_INSIDE;
         found->size = (uint16_t)view.len;
         found->where = (uint16_t)(at - (const char *)o);
+        for (const char *declared = "?pniufbBs"; *declared; declared++)
+            if (kinds_agree(*declared, found->kind)) found->fits |= kind_bit(*declared);
     }
     PyBuffer_Release(&view);
 }
@@ -256,7 +259,7 @@ static known_type *classify(PyObject *o, known_type *slot) {
     Py_XDECREF(answer);
     if (failed) return NULL;
     PyTypeObject *before = slot->type;
-    *slot = (known_type){(PyTypeObject *)Py_NewRef((PyObject *)type), (unsigned char)how, (char)kind, 0, 0};
+    *slot = (known_type){(PyTypeObject *)Py_NewRef((PyObject *)type), 0, (unsigned char)how, (char)kind, 0, 0};
     if (how == AS_INSIDE) find_inside(slot, o, most);
     Py_XDECREF((PyObject *)before);
     return slot;
@@ -273,17 +276,9 @@ static int put_view(place *p, PyObject *o) {
     return failed;
 }
 
-/* Whether a value of one kind may be given for a parameter of another.  Typed values are not converted. */
-static int kinds_agree(char declared, char given) {
-    if (declared == ANY || given == ANY || declared == given || declared == RECORD) return 1;
-    const int is_integer = given == SIGNED || given == UNSIGNED;
-    if (declared == INTEGER) return is_integer || given == BOOL;
-    return is_integer && (declared == SIGNED || declared == UNSIGNED || declared == POINTER);
-}
-
 /* A scalar of NumPy: the value is at the same place in all objects of its class. */
 static int put_inside(place *p, PyObject *o, known_type *found) {
-    if (!kinds_agree(p->kind, found->kind)) return unexpected(p, o, found->size);
+    if (!(found->fits & kind_bit(p->kind))) return unexpected(p, o, found->size);
     return put_bytes(p, o, (const char *)o + found->where, found->size);
 }
 
@@ -327,7 +322,7 @@ int pack_value(place *p, PyObject *o) {
     if (o == Py_None) return put_pointer(p, o, 0);
     if (type == Buffer_type) return put_buffer(p, (buffer_object *)o);
     if (type == Array_type) return put_array(p, (array_object *)o);
-    known_type *found = &known_types[(uintptr_t)type / 64 % KNOWN_TYPES];
+    known_type *found = place_of_type(type);
     if (UNLIKELY(found->type != type) && !(found = classify(o, found))) return -1;
     switch ((enum how)found->how) {
     case AS_INT: return put_int(p, o);

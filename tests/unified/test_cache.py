@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 import cuda_unified as cu
-from cuda_unified import cache as cache_module
 from cuda_unified.cache import default_cache, parse_size, user_folder
 from tests.helpers import fakes
 from tests.unified.running import one_number
@@ -48,7 +47,7 @@ def compile_(cache: cu.ProgramCache, source: str = SOURCE, **options: Any) -> cu
 
 def test_a_second_compilation_is_none(cache: cu.ProgramCache, monkeypatch: pytest.MonkeyPatch) -> None:
     first = compile_(cache, name_expressions=["k"], source=SOURCE + "\n__device__ void f() { int unused; }")
-    monkeypatch.setattr("cuda_unified.program.run", lambda *a, **k: pytest.fail("compiled again"))
+    monkeypatch.setattr("cuda_unified.compilation.run", lambda *a, **k: pytest.fail("compiled again"))
     for which in (cache, other(cache)):
         again = compile_(which, name_expressions=["k"], source=SOURCE + "\n__device__ void f() { int unused; }")
         assert again == first
@@ -250,7 +249,7 @@ def test_where_the_default_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(cache_module.Path, "home", homeless)
+    monkeypatch.setattr(Path, "home", homeless)
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert user_folder() is None
     homeless_cache = default_cache()

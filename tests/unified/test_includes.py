@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import cuda_unified as cu
-from cuda_unified import program as program_module
+from cuda_unified import compilation
 
 SOURCE = 'extern "C" __global__ void k(int *x) { *x = N; }'
 
@@ -64,7 +64,7 @@ def test_a_file_that_changes_while_it_is_compiled(
     cache: cu.ProgramCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was made from one content is not stored for the other."""
-    real = program_module.run
+    real = compilation.run
 
     def run(*arguments: Any, **options: Any) -> Any:
         (tmp_path / "a.h").write_text("#define N 222")
@@ -75,7 +75,7 @@ def test_a_file_that_changes_while_it_is_compiled(
 
     (tmp_path / "a.h").write_text("#define N 111")
     with monkeypatch.context() as patch:
-        patch.setattr(program_module, "run", run)
+        patch.setattr(compilation, "run", run)
         assert "222" in compiled()
     (tmp_path / "a.h").write_text("#define N 111")
     assert "111" in compiled()
