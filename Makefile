@@ -8,7 +8,7 @@
 # make bench      calls of ours and of the peers, side by side; make bench-gpu: the same on a real driver
 # make gpu        the same kernels on an NVIDIA GPU and on the CPU device, compared; tests that run on the GPU
 # make fuzz       damaged PTX is loaded for SECONDS (60) in a build with ASan and UBSan
-# make sanitize   the CPU device with ASan, UBSan and TSan, and its driver's tests on it; make sanitize-short: what takes little time
+# make sanitize   the CPU device with ASan, UBSan and TSan, and its driver's tests on it; make sanitize-short: those of `make test`
 # All set up what they need on a fresh machine and reuse it.
 
 PYTHON ?= python3
@@ -36,6 +36,7 @@ run: build
 test: check build
 	$(BIN)/python -m generator emit --check
 	$(BIN)/python -m pytest tests
+	$(BIN)/python tools/sanitize.py --short
 
 test-all:
 	$(PYTHON) tools/test_all.py

@@ -1,7 +1,7 @@
 """Loads damaged PTX for some seconds, in the CPU device built with ASan and UBSan: `python tools/fuzz.py [SECONDS [SEED]]`.
 
-The texts are those of the tests and, where NVRTC is installed, its output for the whole kernels.  One that breaks the loader
-stays in build/fuzz/.
+The texts are those of the tests and, where NVRTC is installed, its output for the whole kernels.  Then, for a quarter of the
+time, damaged images are loaded and linked: fat binaries, cubins, archives.  What breaks the loader stays in build/fuzz/.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.sanitize import objects  # noqa: E402
+from tools.sanitize import environment, library, objects  # noqa: E402
 
 FOLDER = ROOT / "build" / "fuzz"
 
@@ -25,10 +25,10 @@ def corpus() -> list[Path]:
 
     texts = {"small": SMALL, "driver": KERNELS}
     try:
-        from tests.cpu_device.kernels.harness import compiled, load
+        from tests.cpu_device.kernels.harness import chosen, compiled
 
-        for n, unit in enumerate(load()):
-            for architecture in (80, 100):
+        for architecture in (80, 100):
+            for n, unit in enumerate(chosen(architecture, [])):
                 texts[f"unit{n}-{architecture}"] = compiled(unit.source, architecture).decode()
     except ImportError as error:  # no NVRTC, or no NumPy
         print(f"without NVRTC's output: {error}")
@@ -49,30 +49,50 @@ def program() -> Path:
     return target
 
 
-def main() -> int:
-    """0 where nothing crashed, hung, or was refused without a line."""
-    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-    seed = sys.argv[2] if len(sys.argv) > 2 else str(int(time.time()) & 0xFFFF)
-    texts = corpus()
-    command = [str(program()), str(seconds), seed, str(FOLDER / "last.ptx"), *map(str, texts)]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=seconds + 120,
-        env=os.environ | {"UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"},
-    )
+def texts(seconds: int, seed: str) -> int:
+    """0 where no text crashed the loader, hung it, or was refused without a line."""
+    found = corpus()
+    command = [str(program()), str(seconds), seed, str(FOLDER / "last.ptx"), *map(str, found)]
+    done = run(command, seconds, {"UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"})
     if done.returncode:
-        kept = FOLDER / f"failed-{seed}.ptx"
-        source = FOLDER / "last.ptx.silent" if done.returncode == 1 and done.stdout.strip() else FOLDER / "last.ptx"
-        kept.write_bytes(source.read_bytes())
-        print(done.stderr[-6000:], f"exit status {done.returncode}, seed {seed}; the text is {kept}", sep="\n")
+        silent = done.returncode == 1 and done.stdout.strip()
+        keep(done, FOLDER / ("last.ptx.silent" if silent else "last.ptx"), FOLDER / f"failed-{seed}.ptx")
     good, bad, silent = (*done.stdout.split(), "?", "?", "?")[:3]
     print(
-        f"{good} texts loaded, {bad} were refused, {silent} of them without a line; {len(texts)} texts to start from, seed {seed}"
+        f"{good} texts loaded, {bad} refused, {silent} of them without a line; {len(found)} to start from, seed {seed}"
     )
     return done.returncode
+
+
+def images(seconds: int, seed: str) -> int:
+    """The same of images; they are loaded through the driver's API."""
+    script, last = ROOT / "tests" / "cpu_device" / "image_fuzz.py", FOLDER / "last.image"
+    device = environment("address", library("address", False))
+    done = run([sys.executable, str(script), str(seconds), seed, str(last)], seconds, device)
+    if done.returncode:
+        keep(done, last, FOLDER / f"failed-{seed}.image")
+    print("{} images loaded, {} refused, seed {}".format(*(*done.stdout.split(), "?", "?")[:2], seed))
+    return done.returncode
+
+
+def run(command: list[str], seconds: int, changes: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Runs one of the fuzzers."""
+    changed = os.environ | changes
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=2 * seconds + 300, env=changed)
+
+
+def keep(done: subprocess.CompletedProcess[str], source: Path, target: Path) -> None:
+    """What failed stays under another name."""
+    if source.exists():
+        target.write_bytes(source.read_bytes())
+    print(done.stderr[-6000:], f"exit status {done.returncode}; it is {target}", sep="\n")
+
+
+def main() -> int:
+    """0 where both found nothing."""
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    seed = sys.argv[2] if len(sys.argv) > 2 else str(int(time.time()) & 0xFFFF)
+    return texts(seconds, seed) or images(max(seconds // 4, 1), seed)
 
 
 if __name__ == "__main__":

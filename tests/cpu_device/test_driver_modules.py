@@ -176,6 +176,38 @@ def test_attributes_and_occupancy() -> None:
     """)
 
 
+def test_registers_and_constants_of_a_kernel() -> None:
+    """A CTA of every size that a kernel may have fits a multiprocessor."""
+    on_cpu("""
+    many = "".join(f"add.u32 %r{i + 1}, %r{i}, 1;" for i in range(300))
+    text = ".version 7.0\\n.target sm_70\\n.address_size 64\\n.const .align 8 .b8 c[80];\\n.const .b32 e = 5;\\n" + "".join(
+        f".visible .entry {name}() {limits} {{ .reg .b32 %r<301>; mov.u32 %r0, 0; {many} ret; }}\\n"
+        for name, limits in {"free": "", "small": ".maxntid 128, 1, 1", "one": ".reqntid 32, 1, 1", "asked": ".maxnreg 40"}.items())
+    loaded = module(text)
+    A = d.CUfunction_attribute
+    for which, registers in {"free": 64, "small": 255, "one": 255, "asked": 40}.items():
+        f = kernel(which)
+        assert d.cuFuncGetAttribute(A.CU_FUNC_ATTRIBUTE_NUM_REGS, f) == registers, which
+        assert d.cuFuncGetAttribute(A.CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES, f) == 84
+        most = d.cuFuncGetAttribute(A.CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, f)
+        assert d.cuOccupancyMaxActiveBlocksPerMultiprocessor(f, most, 0) >= 1
+    # the limit of a load or a link is for those that say nothing; lines stay as they are
+    J, L, T = [d.CUjit_option.CU_JIT_MAX_REGISTERS], [d.CUjitInputType.CU_JIT_INPUT_PTX], text.encode() + b"\\0"
+    def registers():
+        return [d.cuFuncGetAttribute(A.CU_FUNC_ATTRIBUTE_NUM_REGS, kernel(which)) for which in ("free", "small", "asked")]
+    loaded = d.cuModuleLoadDataEx(T, 1, J, [48])
+    assert registers() == [48, 48, 40]
+    library = d.cuLibraryLoadData(T, J, [30], 1, None, None, 0)
+    assert d.cuKernelGetAttribute(A.CU_FUNC_ATTRIBUTE_NUM_REGS, d.cuLibraryGetKernel(library, "free"), 0) == 30
+    for of_link, of_input, want in ((56, None, 56), (56, 32, 32), (None, 24, 24)):
+        link = d.cuLinkCreate(1, J, [of_link]) if of_link else d.cuLinkCreate(0, None, None)
+        d.cuLinkAddData(link, L[0], T, len(T), "part", *((1, J, [of_input]) if of_input else (0, None, None)))
+        loaded = d.cuModuleLoadData(d.cuLinkComplete(link))
+        assert registers() == [want, want, 40]
+        d.cuLinkDestroy(link)
+    """)
+
+
 def test_limits_of_launches() -> None:
     on_cpu("""
     bad = "CUDA_ERROR_INVALID_VALUE"

@@ -1,4 +1,4 @@
-"""Damaged modules are loaded or refused with a line, and never crash: the loader in this process, for a few seconds.
+"""Damaged modules and images are loaded or refused with a status, and never crash: for a few seconds.
 
 `make fuzz` does it longer, with sanitizers.
 """
@@ -6,10 +6,11 @@
 import random
 import re
 import time
+from pathlib import Path
 
 from tests.cpu_device.exec_access import LoadError, machine
 from tests.cpu_device.test_ptx_parser import SMALL
-from tests.helpers.cpu import KERNELS
+from tests.helpers.cpu import KERNELS, on_device
 
 ODD = [
     "0",
@@ -47,6 +48,7 @@ def damaged(text: str, choose: random.Random) -> str:
 
 
 def test_damaged_modules() -> None:
+    machine()  # it may have to be built
     choose, seen, end = random.Random(5), {True: 0, False: 0}, time.monotonic() + SECONDS
     for _ in range(TURNS):
         text = damaged(choose.choice([SMALL, KERNELS]), choose)
@@ -60,3 +62,10 @@ def test_damaged_modules() -> None:
         if time.monotonic() > end:
             break
     assert seen[True] > 50 and seen[False] > 50, seen
+
+
+def test_damaged_images(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("image_fuzz.py")
+    program = f"import runpy, sys; runpy.run_path({str(script)!r}, run_name='__main__')"
+    taken, refused = map(int, on_device(program, "3", "11", str(tmp_path / "last"), status=0, timeout=60).split())
+    assert taken > 5 and refused > 5

@@ -14,6 +14,7 @@ CUresult JitOptions::read(unsigned n, const CUjit_option *options, void **values
         // a size is in the place of the pointer, and only 32 bits of it count
         const auto number = static_cast<uint32_t>(reinterpret_cast<uint64_t>(values[i]));
         if (option < 0 || option >= CU_JIT_NUM_OPTIONS) return CUDA_ERROR_INVALID_VALUE;
+        if (option == CU_JIT_MAX_REGISTERS) max_registers_ = number;
         if (option == CU_JIT_LTO) lto_ = number != 0;
         if (option == CU_JIT_INFO_LOG_BUFFER) info_.buffer = static_cast<char *>(values[i]);
         if (option == CU_JIT_ERROR_LOG_BUFFER) error_.buffer = static_cast<char *>(values[i]);

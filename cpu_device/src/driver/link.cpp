@@ -22,6 +22,7 @@ class Link : public Object {
     std::vector<ptx::LinkInput> inputs;
     std::string text; // the image, once it is complete
     CUresult status = CUDA_SUCCESS;
+    uint32_t max_registers = 0; // of the input that is being added
     bool complete = false, has_device_runtime = false;
 };
 
@@ -43,6 +44,7 @@ CUresult add(Link &link, const void *data, size_t size, const char *name) {
                                         error.text + "\n");
         return CUDA_ERROR_INVALID_PTX;
     }
+    if (link.max_registers) input.text = ptx::with_register_limit(input.text, link.max_registers);
     link.inputs.push_back(std::move(input));
     return CUDA_SUCCESS;
 }
@@ -116,6 +118,7 @@ CUresult cuLinkAddData_v2(CUlinkState handle, CUjitInputType type, void *data, s
             link.options.write_logs("", "error   : LTO is not supported by the CPU device: compile to PTX\n");
             return CUDA_ERROR_NOT_SUPPORTED;
         }
+        link.max_registers = own.max_registers() ? own.max_registers() : link.options.max_registers();
         return is_archive(data, size) ? add_archive(link, data, size) : add(link, data, size, name);
     });
 }

@@ -1,6 +1,7 @@
 // How programs get into contexts.
 #include "module.hpp"
 
+#include "../ptx/linker.hpp"
 #include "image.hpp"
 
 namespace cpu_device {
@@ -84,6 +85,7 @@ std::shared_ptr<Program> load_image(const void *image, size_t size, int device, 
     std::shared_ptr<Program> program;
     status = find_ptx(image, size, ptx, log);
     if (status == CUDA_SUCCESS) {
+        if (options.max_registers()) ptx = ptx::with_register_limit(ptx, options.max_registers());
         Status loaded = Status::success;
         program = Program::load(ptx, memory(), device, device_limits().cc, loaded, log);
         status = program ? CUDA_SUCCESS : status_of(loaded);

@@ -145,7 +145,18 @@ void Loader::decode_all() {
     image_.constant_bytes.clear();
 }
 
+// What a compiler would say: every virtual register, but no more than a CTA of the largest size has, or than was asked for.
+uint32_t registers(const Code &code, uint32_t max_threads) {
+    constexpr uint32_t kOfMultiprocessor = 65536, kMost = 255, kLeast = 16;
+    const uint32_t fit = kOfMultiprocessor / ((max_threads + 31) / 32 * 32) / 8 * 8;
+    const uint32_t asked = code.source->maxnreg ? code.source->maxnreg : kMost;
+    return std::min({std::max(code.registers, kLeast), fit, asked, kMost});
+}
+
 void Loader::kernels() {
+    uint64_t constant_bytes = 0;
+    for (const auto &[name, symbol] : image_.symbols)
+        if (symbol.space == Space::constant) constant_bytes += symbol.size;
     for (auto &code : image_.codes) {
         if (!code || !code->source->is_entry) continue;
         const ptx::Function &f = *code->source;
@@ -162,7 +173,7 @@ void Loader::kernels() {
         if (shared > (1u << 20)) fail(f.place, "kernel " + f.name + " has too much shared memory");
         kernel->static_shared_bytes = static_cast<uint32_t>(shared);
         kernel->local_bytes = code->local_bytes;
-        kernel->registers = std::min<uint32_t>(255, std::max<uint32_t>(code->registers, 16));
+        kernel->const_bytes = static_cast<uint32_t>(constant_bytes);
         uint64_t limit = 1;
         for (uint32_t n : f.maxntid) limit *= std::max<uint32_t>(n, 1);
         if (f.maxntid[0]) kernel->max_threads = static_cast<uint32_t>(std::min<uint64_t>(limit, 1024));
@@ -171,6 +182,7 @@ void Loader::kernels() {
             for (int k = 0; k < 3; ++k) required *= kernel->required_threads[k] = std::max<uint32_t>(f.reqntid[k], 1);
             kernel->max_threads = static_cast<uint32_t>(std::min<uint64_t>(required, 1024));
         }
+        kernel->registers = registers(*code, kernel->max_threads);
         for (int k = 0; k < 3 && f.reqnctapercluster[0]; ++k)
             kernel->required_cluster[k] = std::max<uint32_t>(f.reqnctapercluster[k], 1);
         kernel->must_have_cluster = f.explicit_cluster;

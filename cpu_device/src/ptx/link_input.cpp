@@ -156,4 +156,31 @@ void InputModule::write(std::string &out, uint32_t first_file, bool with_section
     }
 }
 
+size_t InputModule::body_of_unlimited_kernel(const Statement &s) const {
+    bool is_entry = false;
+    for (size_t t = s.begin; t < s.end; t++) {
+        if (tokens[t].is_dotted("maxnreg")) return 0;
+        if (tokens[t].is_dotted("entry")) is_entry = true;
+        if (tokens[t].is('{')) return is_entry ? t : 0;
+    }
+    return 0;
+}
+
+std::string with_register_limit(const std::string &text, uint32_t most) {
+    const LinkInput input{"", text};
+    InputModule whole;
+    std::string why, out;
+    if (!whole.read(input, why)) return text;
+    const char *from = input.text.data();
+    for (const Statement &s : whole.statements) {
+        const size_t body = whole.body_of_unlimited_kernel(s);
+        if (!body) continue;
+        const char *brace = whole.tokens[body].text.data();
+        out.append(from, static_cast<size_t>(brace - from));
+        out += ".maxnreg " + std::to_string(most) + " ";
+        from = brace;
+    }
+    return out.append(from, static_cast<size_t>(input.text.data() + input.text.size() - from));
+}
+
 } // namespace cpu_device::ptx

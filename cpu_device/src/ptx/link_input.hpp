@@ -40,7 +40,8 @@ struct InputModule {
 
     bool read(const LinkInput &from, std::string &error);
     bool declares(const std::string &name) const;
-    bool uses(const std::string &name) const; // outside of what declares it
+    bool uses(const std::string &name) const;                  // outside of what declares it
+    size_t body_of_unlimited_kernel(const Statement &s) const; // the token '{'; 0: no kernel, or it has .maxnreg
     // The statements that are not dropped, with new names, and with numbers of files from `first_file` on.
     void write(std::string &out, uint32_t first_file, bool with_sections) const;
 

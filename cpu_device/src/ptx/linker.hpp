@@ -22,6 +22,9 @@ struct LinkResult {
     bool invalid = false; // an input is no PTX
 };
 
+// The text with .maxnreg for kernels that have none, lines as they were; what is no PTX comes back as it is.
+std::string with_register_limit(const std::string &text, uint32_t most);
+
 // `provided`: whether the device has a function of this name itself.
 LinkResult link(const std::vector<LinkInput> &inputs, const std::function<bool(const std::string &)> &provided);
 

@@ -28,6 +28,8 @@ FAMILIES = (
     "integers",
     "numbers",
     "problems",
+    "clusters",
+    "textures",
 )
 ARCHITECTURES = (75, 80, 90, 100)
 UNITS: list[Unit] = []
