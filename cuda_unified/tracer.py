@@ -133,7 +133,6 @@ def trace(path: str | PathLike[str] | None = None, *, device: Device | None = No
 
 
 def _events(device: Device, records: list[Any], zero: int, at_zero: int) -> list[TraceEvent]:
-    from contextlib import ExitStack
 
     names: dict[int, str] = {}
     events = []
