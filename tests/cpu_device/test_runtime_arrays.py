@@ -95,3 +95,36 @@ except cubind.CudaError as error:
     assert error.name == "cudaErrorInvalidValue", error.name
 """
     )
+
+
+def test_textures_with_levels_of_detail() -> None:
+    on_cpu(
+        HELPERS
+        + """
+from cubind import runtime as r
+desc = r.cudaCreateChannelDesc(32, 0, 0, 0, r.cudaChannelFormatKind.cudaChannelFormatKindFloat)
+m = r.cudaMallocMipmappedArray(desc, r.cudaExtent(width=8, height=4, depth=0), 3, 0)
+values = []
+for k in range(3):
+    level = r.cudaGetMipmappedArrayLevel(m, k)
+    extent = r.cudaArrayGetInfo(level)[1]
+    assert (extent.width, extent.height) == (8 >> k, 4 >> k)
+    values.append(rng.uniform(-1, 1, (4 >> k, 8 >> k, 1)).astype(np.float32))
+    width = 4 * (8 >> k)
+    r.cudaMemcpy2DToArray(level, 0, 0, values[-1], width, width, 4 >> k, r.cudaMemcpyKind.cudaMemcpyHostToDevice)
+resource_of = r.cudaResourceDesc(resType=r.cudaResourceType.cudaResourceTypeMipmappedArray)
+resource_of.res.mipmap.mipmap = m
+how = r.cudaTextureDesc(addressMode=[r.cudaTextureAddressMode.cudaAddressModeClamp] * 3, maxMipmapLevelClamp=9, normalizedCoords=1)
+o = r.cudaCreateTextureObject(resource_of, how, None)
+x = rng.uniform(0, 1, (60, 2)).astype(np.float32)
+for lod, k in ((0, 0), (1.2, 1), (1.7, 2), (8, 2)):
+    text = fetcher("tex.level.2d.v4.f32.f32", TWO, 3).replace("}];", "}], %c2;", 1)
+    got = run(text, o, np.column_stack([x, np.full(60, lod, np.float32)]), np.float32)
+    check(got, model(values[k], x, "clamp", False, True, (0, 0, 0, 0)))
+r.cudaDestroyTextureObject(o)
+r.cudaFreeMipmappedArray(m), r.cudaFreeMipmappedArray(None)
+for call, *arguments in ((r.cudaFreeMipmappedArray, m), (r.cudaGetMipmappedArrayLevel, m, 0), (r.cudaCreateTextureObject, resource_of, how, None)):
+    assert name(call, *arguments) == "cudaErrorInvalidResourceHandle", call
+assert name(r.cudaMallocMipmappedArray, desc, r.cudaExtent(width=8, height=4, depth=0), 0, 0) == "cudaErrorInvalidValue"
+"""
+    )

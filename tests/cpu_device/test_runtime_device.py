@@ -161,7 +161,7 @@ def test_the_last_error_is_the_threads_own() -> None:
         assert r.cudaPeekAtLastError() is r.cudaErrorInvalidMemcpyDirection
         assert r.cudaGetLastError() is r.cudaErrorInvalidMemcpyDirection
         assert r.cudaGetLastError() is r.cudaPeekAtLastError() is r.cudaSuccess
-        assert name(r.cudaGetMipmappedArrayLevel, 0, 0) == "cudaErrorNotSupported"  # a function that is not written
+        assert name(r.cudaDestroyExternalMemory, 0) == "cudaErrorNotSupported"  # a function that is not written
         assert r.cudaGetLastError() is r.cudaErrorNotSupported
         event = r.cudaEventCreate()
         stream = r.cudaStreamCreate()
