@@ -8,6 +8,7 @@ from ._types import Array, Pointer, Text
 
 # ---- integer types and constants
 
+
 # ---- enums; each enumerator is also a name of the module
 
 @final
@@ -74,17 +75,22 @@ NVJITLINK_ERROR_UNRECOGNIZED_ARCH: Final[nvJitLinkResult]
 NVJITLINK_ERROR_UNSUPPORTED_ARCH: Final[nvJitLinkResult]
 NVJITLINK_ERROR_LTO_NOT_ENABLED: Final[nvJitLinkResult]
 
+
 # ---- handles
 
 @final
 class nvJitLinkHandle(Handle):
     """nvJitLink *"""
 
+
 # ---- callbacks: a ctypes function type under the C name, and what a Python callable must look like
+
 
 # ---- records; a nested one is a view of its part
 
+
 # ---- other names of types
+
 
 # ---- functions
 
@@ -344,54 +350,21 @@ def nvJitLinkVersion() -> tuple[int, int]:
     https://docs.nvidia.com/cuda/nvjitlink/index.html
     """
 
+
 # ---- everything
 
 __all__ = [
-    "NVJITLINK_ERROR_ARCH_MISMATCH",
-    "NVJITLINK_ERROR_FINALIZE",
-    "NVJITLINK_ERROR_INCOMPATIBLE_OPTIONS",
-    "NVJITLINK_ERROR_INCORRECT_INPUT_TYPE",
-    "NVJITLINK_ERROR_INTERNAL",
-    "NVJITLINK_ERROR_INVALID_INPUT",
-    "NVJITLINK_ERROR_LTO_NOT_ENABLED",
-    "NVJITLINK_ERROR_MISSING_ARCH",
-    "NVJITLINK_ERROR_MISSING_FATBIN",
-    "NVJITLINK_ERROR_NULL_INPUT",
-    "NVJITLINK_ERROR_NVVM_COMPILE",
-    "NVJITLINK_ERROR_OUTDATED_LIBRARY",
-    "NVJITLINK_ERROR_PTX_COMPILE",
-    "NVJITLINK_ERROR_THREADPOOL",
-    "NVJITLINK_ERROR_UNRECOGNIZED_ARCH",
-    "NVJITLINK_ERROR_UNRECOGNIZED_INPUT",
-    "NVJITLINK_ERROR_UNRECOGNIZED_OPTION",
-    "NVJITLINK_ERROR_UNSUPPORTED_ARCH",
-    "NVJITLINK_INPUT_ANY",
-    "NVJITLINK_INPUT_CUBIN",
-    "NVJITLINK_INPUT_FATBIN",
-    "NVJITLINK_INPUT_INDEX",
-    "NVJITLINK_INPUT_LIBRARY",
-    "NVJITLINK_INPUT_LTOIR",
-    "NVJITLINK_INPUT_NONE",
-    "NVJITLINK_INPUT_OBJECT",
-    "NVJITLINK_INPUT_PTX",
-    "NVJITLINK_SUCCESS",
-    "nvJitLinkAddData",
-    "nvJitLinkAddFile",
-    "nvJitLinkComplete",
-    "nvJitLinkCreate",
-    "nvJitLinkDestroy",
-    "nvJitLinkGetErrorLog",
-    "nvJitLinkGetErrorLogSize",
-    "nvJitLinkGetInfoLog",
-    "nvJitLinkGetInfoLogSize",
-    "nvJitLinkGetLinkedCubin",
-    "nvJitLinkGetLinkedCubinSize",
-    "nvJitLinkGetLinkedLTOIR",
-    "nvJitLinkGetLinkedLTOIRSize",
-    "nvJitLinkGetLinkedPtx",
-    "nvJitLinkGetLinkedPtxSize",
-    "nvJitLinkHandle",
-    "nvJitLinkInputType",
-    "nvJitLinkResult",
-    "nvJitLinkVersion",
+    "NVJITLINK_ERROR_ARCH_MISMATCH", "NVJITLINK_ERROR_FINALIZE", "NVJITLINK_ERROR_INCOMPATIBLE_OPTIONS",
+    "NVJITLINK_ERROR_INCORRECT_INPUT_TYPE", "NVJITLINK_ERROR_INTERNAL", "NVJITLINK_ERROR_INVALID_INPUT",
+    "NVJITLINK_ERROR_LTO_NOT_ENABLED", "NVJITLINK_ERROR_MISSING_ARCH", "NVJITLINK_ERROR_MISSING_FATBIN",
+    "NVJITLINK_ERROR_NULL_INPUT", "NVJITLINK_ERROR_NVVM_COMPILE", "NVJITLINK_ERROR_OUTDATED_LIBRARY",
+    "NVJITLINK_ERROR_PTX_COMPILE", "NVJITLINK_ERROR_THREADPOOL", "NVJITLINK_ERROR_UNRECOGNIZED_ARCH",
+    "NVJITLINK_ERROR_UNRECOGNIZED_INPUT", "NVJITLINK_ERROR_UNRECOGNIZED_OPTION", "NVJITLINK_ERROR_UNSUPPORTED_ARCH",
+    "NVJITLINK_INPUT_ANY", "NVJITLINK_INPUT_CUBIN", "NVJITLINK_INPUT_FATBIN", "NVJITLINK_INPUT_INDEX",
+    "NVJITLINK_INPUT_LIBRARY", "NVJITLINK_INPUT_LTOIR", "NVJITLINK_INPUT_NONE", "NVJITLINK_INPUT_OBJECT",
+    "NVJITLINK_INPUT_PTX", "NVJITLINK_SUCCESS", "nvJitLinkAddData", "nvJitLinkAddFile", "nvJitLinkComplete",
+    "nvJitLinkCreate", "nvJitLinkDestroy", "nvJitLinkGetErrorLog", "nvJitLinkGetErrorLogSize", "nvJitLinkGetInfoLog",
+    "nvJitLinkGetInfoLogSize", "nvJitLinkGetLinkedCubin", "nvJitLinkGetLinkedCubinSize", "nvJitLinkGetLinkedLTOIR",
+    "nvJitLinkGetLinkedLTOIRSize", "nvJitLinkGetLinkedPtx", "nvJitLinkGetLinkedPtxSize", "nvJitLinkHandle",
+    "nvJitLinkInputType", "nvJitLinkResult", "nvJitLinkVersion",
 ]
