@@ -10,7 +10,7 @@ array_object *array_new(int ndim) {
     array_object *a =
         PyObject_GC_New(array_object, Array_type); /* not tracked: array_may_cycle() does that where needed */
     if (UNLIKELY(!a)) return NULL;
-    memset((char *)a + sizeof(PyObject), 0, sizeof *a - sizeof(PyObject));
+    memset((char *)a + sizeof(PyObject), 0, offsetof(array_object, few) - sizeof(PyObject));
     a->ndim = ndim;
     a->shape = a->few;
     a->strides = a->few + FEW_DIMENSIONS;
@@ -51,6 +51,7 @@ void array_set_compact(array_object *a) {
 
 /* Whether the collector has to look at what an array keeps: most of it can lead nowhere, as NumPy's arrays and buffers of pools. */
 static int may_lead_back(PyObject *o) {
+    if (PyByteArray_CheckExact(o) || PyBytes_CheckExact(o)) return 0;
     if (PyTuple_CheckExact(o)) o = PyTuple_GetItem(o, 0); /* (object, capsule) */
     if (!(PyType_GetFlags(Py_TYPE(o)) & Py_TPFLAGS_HAVE_GC)) return 0;
     return !(is_buffer(o) || is_array(o)) || PyObject_GC_IsTracked(o);
