@@ -9,8 +9,6 @@ https://itanium-cxx-abi.github.io/cxx-abi/abi.html#mangling
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 # Letters of the kinds: `enum kind` of src/launch.h.  A pack of template arguments is a list of them.
 _ANY, _POINTER, _RECORD = "?", "p", "s"
 _BUILTIN = {
@@ -42,11 +40,13 @@ _POINTS = {"P": "*", "R": "&", "O": "&&"}
 _SUFFIXES = {"j": "u", "l": "l", "m": "ul", "x": "ll", "y": "ull"}  # of literals
 
 
-class _Type(NamedTuple):
+class _Type:
     """A type: the letter of its kind, and how C++ writes it."""
 
-    kind: str
-    text: str
+    __slots__ = ("kind", "text")
+
+    def __init__(self, kind: str, text: str) -> None:
+        self.kind, self.text = kind, text
 
 
 # a type, or a pack of template arguments

@@ -9,7 +9,6 @@ from _thread import allocate_lock
 from cubind import CudaError, NotFoundError, NotSupportedError, driver
 
 from . import _native
-from ._mangled import written
 from .errors import closed, forked, with_log
 from .jit import JitLogs, JitOptions, jit_options
 from .linker import as_code
@@ -296,6 +295,8 @@ def _kernel_names(library: _Library) -> tuple[str, ...]:
 def _no_such(
     kind: str, name: str, names: tuple[str, ...] | list[str], error: CudaError, several: bool
 ) -> NotFoundError:
+    from ._mangled import written
+
     as_written = [written(n) for n in names]
     shown = [w if as_written.count(w) == 1 else n for n, w in zip(names, as_written, strict=True)]  # not so: overloads
     some = ", ".join(shown[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")

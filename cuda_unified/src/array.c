@@ -7,9 +7,10 @@
 PyTypeObject *Array_type;
 
 array_object *array_new(int ndim) {
-    array_object *a = new_object(Array_type);
+    array_object *a =
+        PyObject_GC_New(array_object, Array_type); /* not tracked: array_may_cycle() does that where needed */
     if (UNLIKELY(!a)) return NULL;
-    PyObject_GC_UnTrack(a); /* array_may_cycle() tracks those that need it */
+    memset((char *)a + sizeof(PyObject), 0, offsetof(array_object, few) - sizeof(PyObject));
     a->ndim = ndim;
     a->shape = a->few;
     a->strides = a->few + FEW_DIMENSIONS;
@@ -50,13 +51,16 @@ void array_set_compact(array_object *a) {
 
 /* Whether the collector has to look at what an array keeps: most of it can lead nowhere, as NumPy's arrays and buffers of pools. */
 static int may_lead_back(PyObject *o) {
+    if (PyByteArray_CheckExact(o) || PyBytes_CheckExact(o)) return 0;
     if (PyTuple_CheckExact(o)) o = PyTuple_GetItem(o, 0); /* (object, capsule) */
     if (!(PyType_GetFlags(Py_TYPE(o)) & Py_TPFLAGS_HAVE_GC)) return 0;
     return !(is_buffer(o) || is_array(o)) || PyObject_GC_IsTracked(o);
 }
 
 void array_may_cycle(array_object *a, PyObject *through) {
-    if (UNLIKELY(through && may_lead_back(through)) && !PyObject_GC_IsTracked((PyObject *)a)) PyObject_GC_Track(a);
+    if (LIKELY(a->tracked || !through || !may_lead_back(through))) return;
+    a->tracked = 1;
+    PyObject_GC_Track(a);
 }
 
 void array_own(array_object *a, PyObject *owner) {
@@ -195,7 +199,8 @@ static int array_traverse(PyObject *self, visitproc visit, void *arg) {
 
 static void array_dealloc(PyObject *self) {
     array_object *a = (array_object *)self;
-    PyObject_GC_UnTrack(self);
+    PyTypeObject *type = Py_TYPE(self);
+    if (UNLIKELY(a->tracked)) PyObject_GC_UnTrack(self);
     if (UNLIKELY(a->weakrefs != NULL)) PyObject_ClearWeakRefs(self);
     if (a->keeps) give_back(a);
     Py_XDECREF((PyObject *)a->context);
@@ -204,7 +209,8 @@ static void array_dealloc(PyObject *self) {
     Py_XDECREF(a->owner);
     if (UNLIKELY(a->shape != a->few)) PyMem_Free(a->shape);
     if (UNLIKELY(a->element_strides != NULL)) PyMem_Free(a->element_strides);
-    delete_object(self);
+    PyObject_GC_Del(self);
+    Py_DECREF((PyObject *)type);
 }
 
 /* ---- what Python sees -------------------------------------------------------------------------------------------------- */

@@ -208,10 +208,10 @@ typedef struct {
     void *kept;
     size_t size; /* elements */
     int ndim;
-    unsigned char flags, keeps, read_only; /* flags: enum accessible */
-    int64_t *shape, *strides;              /* strides in bytes */
-    int64_t *element_strides;              /* made when they are asked for */
-    int64_t few[2 * FEW_DIMENSIONS];       /* room for shape and strides of most arrays */
+    unsigned char flags, keeps, read_only, tracked; /* flags: enum accessible; tracked: by the collector */
+    int64_t *shape, *strides;                       /* strides in bytes */
+    int64_t *element_strides;                       /* made when they are asked for */
+    int64_t few[2 * FEW_DIMENSIONS];                /* room for shape and strides of most arrays */
 } array_object;
 
 /* The types.  Python adds what is not in a loop to them (_extend.py), so that what C makes and what programs see is one class;

@@ -72,7 +72,7 @@ def test_mistakes_are_found(run: Run) -> None:
     output = check(run, program)
     found = [(int(n), code) for n, code in re.findall(r":(\d+): error: .*\[([\w-]+)\]$", output, re.M)]
     assert found == expected, output
-    assert len(expected) == 5
+    assert len(expected) == 6
 
 
 def test_stubs_are_of_bearable_size() -> None:

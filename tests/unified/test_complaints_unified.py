@@ -47,22 +47,20 @@ def test_complaint_7_types_are_where_one_can_import_them() -> None:
     """What a public function returns has a class in a public module; as in a program's own annotations."""
     import importlib
 
-    seen = 0
+    returned = {
+        word for _, node in annotations() if node.returns for word in re.findall(r"\w+", ast.unparse(node.returns))
+    }
+    seen = set()
     for path in SOURCES:
         if path.stem.startswith("_"):
             continue
         module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
-        for _, thing in inspect.getmembers(module, inspect.isclass):
-            if not thing.__module__.startswith("cuda_unified") or thing.__name__.startswith("_"):
-                continue
-            if thing.__module__ in ("cuda_unified._light", "cuda_unified._records"):  # of the standard library
-                continue
-            seen += 1
-            parts = thing.__module__.split(".")
-            assert not any(part.startswith("_") for part in parts), thing
-            home = importlib.import_module(thing.__module__)
-            assert getattr(home, thing.__name__) is thing, thing
-    assert seen > 100
+        for name, thing in inspect.getmembers(module, inspect.isclass):
+            if name in returned and thing.__module__.startswith("cuda_unified"):
+                seen.add(thing)
+                assert not any(part.startswith("_") for part in thing.__module__.split(".")), thing
+                assert getattr(importlib.import_module(thing.__module__), thing.__name__) is thing, thing
+    assert len(seen) > 30
 
 
 def test_complaint_14_a_program_of_functions(device: Any) -> None:
@@ -163,7 +161,8 @@ print(cu.Device.is_available(), cubind.has("nvrtcVersion"), sorted(cu.info().mis
         CUBIND_NVRTC_LIBRARY="/nowhere",
         CUBIND_RUNTIME_LIBRARY="/nowhere",
     )
-    assert lines == ["False False ['driver', 'nvrtc', 'runtime']"]
+    assert lines[0].startswith("False False ")
+    assert {"driver", "nvrtc", "runtime"} <= set(re.findall(r"\w+", lines[0]))
 
 
 @pytest.mark.skipif(not faults.SUPPORTED, reason="the stubs are written for x86-64")
