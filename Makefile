@@ -4,7 +4,7 @@
 # make test-all   the tests with every CPython from 3.11 on that is present
 # make dist       source distribution and wheel, checked and tried in an empty environment
 # make clients    cuda-core, numba-cuda and Triton from the package index, run on the CPU device
-# make bench      calls of ours and of the peers, side by side; make bench-gpu: the same on a real driver
+# make bench      calls of ours and of the peers, side by side; make bench-gpu: the same on a real driver; make bench-cpu: the CPU device's speed
 # make fuzz       damaged PTX is loaded for SECONDS (60) in a build with ASan and UBSan
 # make sanitize   the CPU device with ASan, UBSan and TSan, and its driver's tests on it; make sanitize-short: what takes little time
 # All set up what they need on a fresh machine and reuse it.
@@ -20,7 +20,7 @@ C_FILES := $(filter-out %/generated_exports.cpp %/generated_exports.hpp,$(wildca
 	cpu_device/*.cpp cpu_device/src/*/*.[ch]pp benchmarks/*/*.c tests/cpu_device/*.cpp))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test test-all dist bench bench-gpu clients fuzz sanitize sanitize-short check build emit lint types clean
+.PHONY: run test test-all dist bench bench-cpu bench-gpu clients fuzz sanitize sanitize-short check build emit lint types clean
 
 run: build
 	$(BIN)/python -m generator emit --check
@@ -42,6 +42,9 @@ dist:
 
 bench: build $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.bench --write benchmarks/RESULTS.md
+
+bench-cpu: build
+	$(BIN)/python -m benchmarks.cpu_device --write benchmarks/RESULTS-CPU.md
 
 bench-gpu: build $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.bench --gpu --write benchmarks/RESULTS-GPU.md

@@ -30,7 +30,7 @@ struct BF16 {
     static constexpr u16 nan = 0x7fff;
     static double wide(u16 v) { return double(bfloat_to_float(v)); }
     static u16 narrow(double v) { return double_to_bfloat(v); }
-    static u16 flush(u16 v) { return v; }
+    static u16 flush(u16 v) { return (v & 0x7f80) ? v : u16(v & 0x8000); } // ex2 has .ftz
     static bool is_nan(u16 v) { return (v & 0x7fff) > 0x7f80; }
     static constexpr u16 one = 0x3f80;
 };
@@ -213,6 +213,7 @@ template <class D, class T> const Inst *to_float(Warp &w, const Inst *i) {
     each_active(w.mask, [=](int l) {
         double v = whole(T::wide(a[l]), flags);
         if (flags & kSat) v = v != v || v <= 0 ? 0.0 : v > 1 ? 1.0 : v;
+        if ((flags & kFtz) && sizeof(D) == 4 && std::fabs(v) < 0x1p-126) v = std::copysign(0.0, v); // out of bf16
         if (v != v && sizeof(D) == 4)
             d[l] = D(bits<f32>(0x7fffffffu));
         else
