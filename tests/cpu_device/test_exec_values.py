@@ -102,7 +102,7 @@ def compare_pairs(opcode: str, words: tuple[str, ...], types: tuple[str, ...]) -
             r |= (yes if (combine(one, c != 0) if combine else one) else 0) << place * k
         return r
 
-    extra, last = (".reg .pred %s; setp.ne.u32 %s, {c}, 0; ", ", %s") if combine else ("", "")
+    extra, last = (".reg .pred %own; setp.ne.u32 %own, {c}, 0; ", ", %own") if combine else ("", "")
     name, operands = ".".join((opcode, *words)), [t, t, *(["u32"] if combine else [])]
     if opcode == "set":
         return f"{extra}{name} {{d}}, {{a}}, {{b}}{last}", "u32", operands, model
