@@ -31,7 +31,7 @@ def test_every_form_was_executed(request: pytest.FixtureRequest) -> None:
     ["add.rn.u32 _, 1, 2", "add.sat.u32 _, 1, 2", "add.relu.f32 _, 0, 0", "mul.ftz.f64 _, 0, 0", "min.rn.f32 _, 0, 0", "div.approx.f64 _, 0, 0",
      "ex2.rn.f32 _, 0", "sin.f32 _, 0", "setp.hi.s32 %p, 1, 2", "setp.equ.u32 %p, 1, 2", "setp.lt.b32 %p, 1, 2", "not.u32 _, 1", "mov.f16 _, 1",
      "bmsk.wrap.f64 _, 1, 1", "nanosleep.e4m3 1", "activemask.u32 _", "cvt.u8.rni.rzi.f32 _, 0", "cvt.f32.f64 _, 0", "cvt.f32.u32.rni _, 0",
-     "cvt.rni.f32.u8 _, 0", "ld.acq_rel.gpu.u32 _, [0]", "ld.v8.u16 {_,_,_,_,_,_,_,_}, [0]", "ld.v2.b128 {_,_}, [0]", "ld.wt.u32 _, [0]",
+     "cvt.rni.f32.u8 _, 0", "ld.acq_rel.gpu.u32 _, [0]", "ld.v8.u64 {_,_,_,_,_,_,_,_}, [0]", "ld.v2.b128 {_,_}, [0]", "ld.wt.u32 _, [0]",
      "st.nc.u32 [0], 1", "st.acquire.gpu.u32 [0], 1", "atom.nc.add.u32 _, [0], 1", "red.acquire.gpu.add.u32 [0], 1", "membar.gpu", "fence.add.gpu",
      "discard.local.L2 [0], 128", "shfl.up.u32 _, 1, 1, 1", "redux.sync.add.b32 _, 1, 1", "bar.sync.popc 0", "ldmatrix.sync.aligned.row.m8n8.x1.b16 {_}, [0]"],
 )  # fmt: skip
