@@ -312,7 +312,15 @@ const Inst *to_tf32(Warp &w, const Inst *i) { // 10 bits of mantissa, in the upp
                 HALF_INTEGER(name, T, s64)
 #define HALF_INTEGER(name, T, I) {"cvt." #I "." name, &to_integer<I, T>}, {"cvt." name "." #I, &from_integer<T, I>},
 
+const Inst *flush_wide(Warp &w, const Inst *i) { // f64
+    u64 *d = at<u64>(w, i->d);
+    const u64 *a = at<u64>(w, i->a);
+    each_active(w.mask, [=](int l) { d[l] = (a[l] & (u64(0x7ff) << 52)) ? a[l] : a[l] & (u64(1) << 63); });
+    return i + 1;
+}
+
 const HandlerRow rows[] = {
+    {"flush.f64", &flush_wide},
     HALF("f16", F16) HALF("bf16", BF16){"cvt.f16.f16", &half_to_half<F16, F16>},
     {"cvt.bf16.bf16", &half_to_half<BF16, BF16>},
     {"cvt.f16.bf16", &half_to_half<F16, BF16>},

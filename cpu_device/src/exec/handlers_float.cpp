@@ -20,9 +20,8 @@ inline f32 flush(f32 v) {
     u32 u = bits<u32>(v);
     return (u & 0x7f800000u) ? v : bits<f32>(u & 0x80000000u);
 }
-inline f64 flush(f64 v) { // rcp and rsqrt have .ftz
-    const u64 u = bits<u64>(v);
-    return (u & (u64(0x7ff) << 52)) ? v : bits<f64>(u & (u64(1) << 63));
+inline f64 flush(f64 v) {
+    return v;
 }
 
 template <class T> inline T saturate(T v) {

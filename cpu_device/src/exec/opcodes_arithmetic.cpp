@@ -243,6 +243,18 @@ void unary_float(Decoder &d, Form &f) { // rcp sqrt rsqrt ex2 lg2 sin cos tanh
     f.take("approx");
     const uint16_t flags = take_flags(f);
     const Type t = only_type(d, f);
+    if (t == Type::f64 && (flags & kFtz)) { // rcp and rsqrt: what goes in and what comes out is flushed
+        const std::string steps[] = {"flush.f64", f.written->opcode + ".f64", "flush.f64"};
+        const uint32_t to = d.destination(d.operand(f, 0), 8);
+        uint32_t from = d.source(d.operand(f, 1), t);
+        for (const std::string &step : steps) {
+            Inst &inst = d.emit(step);
+            inst.d = to;
+            inst.a = from;
+            from = to;
+        }
+        return;
+    }
     float_op(d, f, f.written->opcode, t, 1, flags);
 }
 
