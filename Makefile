@@ -6,6 +6,7 @@
 # make clients    cuda-core, numba-cuda and Triton from the package index, run on the CPU device; and make torch
 # make torch      arrays exchanged with PyTorch (its build for CPUs) and tvm-ffi
 # make bench      calls of ours and of the peers, side by side; make bench-gpu: the same on a real driver
+# make bench-cpu  how fast the CPU device is
 # make gpu        the same kernels on an NVIDIA GPU and on the CPU device, compared; tests that run on the GPU
 # make fuzz       damaged PTX is loaded for SECONDS (60) in a build with ASan and UBSan
 # make sanitize   the CPU device with ASan, UBSan and TSan, and its driver's tests on it; make sanitize-short: those of `make test`
@@ -23,7 +24,7 @@ C_FILES := $(filter-out %/generated_exports.cpp %/generated_exports.hpp,$(wildca
 	cpu_device/*.cpp cpu_device/src/*/*.[ch]pp benchmarks/*/*.c tests/cpu_device/*.cpp))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test test-all dist bench bench-gpu clients torch gpu fuzz sanitize sanitize-short check build emit lint types clean
+.PHONY: run test test-all dist bench bench-cpu bench-gpu clients torch gpu fuzz sanitize sanitize-short check build emit lint types clean
 
 run: build
 	$(BIN)/python -m generator emit --check
@@ -46,6 +47,9 @@ dist:
 
 bench: build $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.bench --write benchmarks/RESULTS.md
+
+bench-cpu: build
+	$(BIN)/python -m benchmarks.cpu_device --write benchmarks/RESULTS-CPU.md
 
 bench-gpu: build $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.bench --gpu --write benchmarks/RESULTS-GPU.md

@@ -103,8 +103,10 @@ class Machine:
     def __init__(self, library):
         self.lib = lib = ctypes.CDLL(str(library))
         lib.exec_load.restype = ctypes.c_void_p
-        lib.exec_alloc.restype = ctypes.c_uint64
-        lib.exec_level.restype = ctypes.c_char_p
+        lib.exec_alloc.restype = lib.exec_recorded.restype = lib.exec_counted.restype = ctypes.c_uint64
+        lib.exec_level.restype = lib.exec_opcodes.restype = lib.exec_forms.restype = lib.exec_products.restype = (
+            ctypes.c_char_p
+        )
         lib.exec_alloc.argtypes = [ctypes.c_uint64]
         lib.exec_free.argtypes = [ctypes.c_uint64]
         lib.exec_unload.argtypes = [ctypes.c_void_p]
@@ -119,7 +121,32 @@ class Machine:
         )
         if not handle:
             raise LoadError(status.value, log.value.decode(errors="replace"))
+        self.lib.exec_watch(ctypes.c_void_p(handle))
         return Module(self, handle)
+
+    def lane_instructions(self, module, work):
+        """How many instructions the lanes of a module execute while `work` is done."""
+        self.lib.exec_count(ctypes.c_void_p(module.handle))
+        work()
+        return self.lib.exec_counted()
+
+    def opcodes(self):
+        return self.lib.exec_opcodes().decode().split()
+
+    def forms(self):
+        """(opcodes, groups of modifiers) of the table of forms."""
+        rows = (line.split("\t") for line in self.lib.exec_forms().decode().splitlines())
+        return [(opcodes.split(), words.split()) for opcodes, words in rows]
+
+    def products(self):
+        """(opcode, shape, types of the factors, types of the sums, operation of single bits)"""
+        return [line.split("\t") for line in self.lib.exec_products().decode().splitlines()]
+
+    def executed(self):
+        """(form, shapes of its operands) of the instructions that kernels have executed so far."""
+        text = ctypes.create_string_buffer(self.lib.exec_recorded(None, ctypes.c_size_t(0)) + 1)
+        self.lib.exec_recorded(text, ctypes.c_size_t(len(text)))
+        return {tuple(line.split("\t")) for line in text.value.decode().splitlines()}
 
     def alloc(self, size):
         address = self.lib.exec_alloc(size)

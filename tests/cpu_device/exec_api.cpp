@@ -3,8 +3,12 @@
 #include <cstring>
 #include <string>
 
+#include "exec/decoder.hpp"
+#include "exec/forms.hpp"
 #include "exec/handlers.hpp"
+#include "exec/matrix.hpp"
 #include "exec/program.hpp"
+#include "exec_record.hpp"
 #include "memory/written.hpp"
 
 using namespace cpu_device;
@@ -39,7 +43,62 @@ void *exec_load(const char *text, size_t length, int cc, int *status, char *log,
     return program.release();
 }
 
+// Instructions of a program that are executed are noted from now on.
+void exec_watch(void *program) {
+    recorder().watch(static_cast<Program *>(program)->state());
+}
+
+// What was executed, a form a line; how many bytes that is.
+uint64_t exec_recorded(char *out, size_t size) {
+    const std::string text = recorder().text();
+    put(text, out, size);
+    return text.size();
+}
+
+// The opcodes; the forms they have, sets written out; the shapes of matrix products.  All a row a line.
+const char *exec_opcodes() {
+    static const std::string text = [] {
+        std::string all;
+        for (const OpcodeTable &table : opcode_tables())
+            for (const Opcode *o = table.rows; o != table.rows + table.size; ++o) all += std::string(o->name) + "\n";
+        return all;
+    }();
+    return text.c_str();
+}
+const char *exec_forms() {
+    static const std::string text = [] {
+        std::string all;
+        const FormTable table = forms();
+        for (const FormRow *r = table.rows; r != table.rows + table.size; ++r)
+            all += std::string(r->opcodes) + "\t" + expanded(r->words) + "\n";
+        return all;
+    }();
+    return text.c_str();
+}
+const char *exec_products() {
+    static const std::string text = [] {
+        std::string all;
+        for (const auto &[name, table] : {std::pair("mma", mma_shapes()), std::pair("wmma", wmma_shapes())})
+            for (const MatrixShape *s = table.rows; s != table.rows + table.size; ++s)
+                all += std::string(name) + "\tm" + std::to_string(s->m) + "n" + std::to_string(s->n) + "k" +
+                       std::to_string(s->k) + "\t" + s->inputs + "\t" + s->sums + "\t" + (s->word ? s->word : "") +
+                       "\n";
+        return all;
+    }();
+    return text.c_str();
+}
+
+// Instructions by lanes between the two calls, of one program.
+void exec_count(void *program) {
+    recorder().forget(static_cast<Program *>(program)->state());
+    Counter::instance().start(static_cast<Program *>(program)->state());
+}
+uint64_t exec_counted() {
+    return Counter::instance().stop();
+}
+
 void exec_unload(void *program) {
+    recorder().forget(static_cast<Program *>(program)->state());
     delete static_cast<Program *>(program);
 }
 
@@ -104,6 +163,8 @@ int exec_run(void *program, const char *name, const uint32_t *sizes, const uint6
     o.deterministic = options[4];
     o.races = options[5];
     o.uninitialised = options[6];
+    if (o.races || o.uninitialised)
+        recorder().forget(static_cast<Program *>(program)->state()); // they look at handlers
     return static_cast<int>(run(l, memory(), o, &stop_flag, last));
 }
 

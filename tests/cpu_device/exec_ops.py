@@ -11,7 +11,7 @@ WIDTH = {"pred": 4, "8": 2, "16": 2, "32": 4, "64": 8, "x2": 4}
 
 def bits_of(type_: str) -> int:
     if type_.endswith("x2"):
-        return 32
+        return 64 if type_ == "f32x2" else 32
     return 19 if type_ == "tf32" else int("".join(c for c in type_ if c.isdigit()).removeprefix("2") or 0) or 32
 
 

@@ -390,7 +390,10 @@ def test_oldest_version_and_target(instruction: str, version: str, target: str) 
 
 @pytest.mark.parametrize(
     "instruction",
-    ["wgmma.fence.sync.aligned", "tcgen05.fence::before_thread_sync", "tensormap.replace.tile.rank.global.b1024.b32 [%d0], 3",
+    ["wgmma.fence.sync.aligned", "wgmma.commit_group.sync.aligned", "wgmma.wait_group.sync.aligned 0",
+     "wgmma.mma_async.sync.aligned.m64n8k8.f32.tf32.tf32 {%f0,%f1,%f2,%f3}, %d0, %d1, 1, 1, 1", "tcgen05.fence::before_thread_sync",
+     "tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [%r0], 32", "tcgen05.ld.sync.aligned.32x32b.x1.b32 {%r1}, [%r0]",
+     "tcgen05.mma.cta_group::1.kind::f16 [%r0], %d0, %d1, %r1, %p0", "tcgen05.commit.cta_group::1.mbarrier::arrive::one.b64 [%d0]", "tensormap.replace.tile.rank.global.b1024.b32 [%d0], 3",
      "multimem.ld_reduce.global.add.u32 %r0, [%d0]",
      "cp.async.bulk.tensor.1d.shared::cluster.global.mbarrier::complete_tx::bytes [%r0], [%d0, {%r1}], [%r2]",
      "cp.reduce.async.bulk.tensor.1d.global.shared::cta.add.bulk_group [%d0, {%r1}], [%r0]",

@@ -198,6 +198,11 @@ def test_wmma(shape: tuple[int, int, int, str, str]) -> None:
         got = decode(from_memory(machine_.read(buffers[3], len(data[2])), c, layout[2], padding, m, n), c)
         want = z + (x[:, :, None] != y[None]).sum(1) if a == "b1" else x @ y + z
         assert np.array_equal(got, want), (layout, padding)
+        if a == "b1" and j == 0:
+            text = HEAD + wmma_kernel("k0", *shape, *forms[0]).replace(".xor.popc", ".and.popc")
+            machine_.load(text, cc=90).run("k0", 1, 32, *buffers)
+            got = decode(from_memory(machine_.read(buffers[3], len(data[2])), c, layout[2], padding, m, n), c)
+            assert np.array_equal(got, x @ y + z)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 // A function from its first to its last instruction: declarations, guards, links.
 #include "decoder.hpp"
+#include "forms.hpp"
 #include "requirements.hpp"
 
 #include <algorithm>
@@ -121,6 +122,11 @@ void Decoder::decode(const ptx::Instruction &instruction) {
     note_order(instruction, code_.touches, first);
     if (!form.modifiers.empty())
         fail("modifier ." + std::string(form.modifiers[0]) + " is not known for " + instruction.opcode);
+    std::string whole = instruction.opcode;
+    for (const std::string &m : instruction.modifiers) whole += "." + m;
+    if (image_.forms.count(whole)) return;
+    if (!is_form(instruction)) fail("there is no " + whole + ": these modifiers and types do not go together");
+    image_.forms.insert(whole);
 }
 
 // Numbers become pointers now that the instructions stay where they are.

@@ -1,5 +1,6 @@
 // Operands, constants and symbols of a function; see decoder.hpp.
 #include "decoder.hpp"
+#include "forms.hpp"
 
 #include <algorithm>
 
@@ -50,6 +51,7 @@ const Decoder::Op &Decoder::operand(const Form &f, size_t k) {
 
 Inst &Decoder::emit(std::string_view handler) {
     Handler fn = find_handler(handler);
+    if (!fn && current_ && !is_form(*current_)) fail("these modifiers and types do not go together");
     if (!fn) fail("this form is not supported (no handler " + std::string(handler) + ")", Status::not_supported);
     code_.insts.emplace_back();
     Inst &inst = code_.insts.back();

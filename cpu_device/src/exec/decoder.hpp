@@ -27,6 +27,7 @@ struct Form {
     const ptx::Instruction *written;
     std::vector<std::string_view> modifiers;
     std::vector<Type> types;                                     // in order
+    bool rounded = false;                                        // .rn .rz .rm .rp was written
     bool take(std::string_view name);                            // is it there? then it is used up
     int take_one(std::initializer_list<std::string_view> names); // index, or -1
 };

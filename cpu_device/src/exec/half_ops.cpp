@@ -30,7 +30,7 @@ struct BF16 {
     static constexpr u16 nan = 0x7fff;
     static double wide(u16 v) { return double(bfloat_to_float(v)); }
     static u16 narrow(double v) { return double_to_bfloat(v); }
-    static u16 flush(u16 v) { return v; }
+    static u16 flush(u16 v) { return (v & 0x7f80) ? v : u16(v & 0x8000); } // ex2 has .ftz
     static bool is_nan(u16 v) { return (v & 0x7fff) > 0x7f80; }
     static constexpr u16 one = 0x3f80;
 };
@@ -213,6 +213,7 @@ template <class D, class T> const Inst *to_float(Warp &w, const Inst *i) {
     each_active(w.mask, [=](int l) {
         double v = whole(T::wide(a[l]), flags);
         if (flags & kSat) v = v != v || v <= 0 ? 0.0 : v > 1 ? 1.0 : v;
+        if ((flags & kFtz) && sizeof(D) == 4 && std::fabs(v) < 0x1p-126) v = std::copysign(0.0, v); // out of bf16
         if (v != v && sizeof(D) == 4)
             d[l] = D(bits<f32>(0x7fffffffu));
         else
@@ -311,7 +312,15 @@ const Inst *to_tf32(Warp &w, const Inst *i) { // 10 bits of mantissa, in the upp
                 HALF_INTEGER(name, T, s64)
 #define HALF_INTEGER(name, T, I) {"cvt." #I "." name, &to_integer<I, T>}, {"cvt." name "." #I, &from_integer<T, I>},
 
+const Inst *flush_wide(Warp &w, const Inst *i) { // f64
+    u64 *d = at<u64>(w, i->d);
+    const u64 *a = at<u64>(w, i->a);
+    each_active(w.mask, [=](int l) { d[l] = (a[l] & (u64(0x7ff) << 52)) ? a[l] : a[l] & (u64(1) << 63); });
+    return i + 1;
+}
+
 const HandlerRow rows[] = {
+    {"flush.f64", &flush_wide},
     HALF("f16", F16) HALF("bf16", BF16){"cvt.f16.f16", &half_to_half<F16, F16>},
     {"cvt.bf16.bf16", &half_to_half<BF16, BF16>},
     {"cvt.f16.bf16", &half_to_half<F16, BF16>},

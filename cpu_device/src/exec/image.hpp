@@ -5,6 +5,7 @@
 
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace cpu_device {
 
@@ -35,6 +36,7 @@ struct ProgramImage {
     std::unique_ptr<uint8_t[]> constant_storage;
     uint8_t *constants = nullptr; // 64-byte aligned
     std::vector<uint64_t> allocations;
+    std::unordered_set<std::string> forms; // of instructions, that were met and exist
 
     const Code *code_at(uint64_t address) const {
         const uint64_t k = (address - kCodeWindow) / 16;

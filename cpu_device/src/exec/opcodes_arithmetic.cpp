@@ -11,6 +11,7 @@ uint16_t take_flags(Form &f) {
     uint16_t flags = 0;
     int r = f.take_one({"rn", "rz", "rm", "rp"});
     if (r > 0) flags = static_cast<uint16_t>(r);
+    f.rounded = r >= 0;
     if (f.take("ftz")) flags |= kFtz;
     if (f.take("sat")) flags |= kSat;
     if (f.take("relu")) flags |= kRelu;
@@ -20,6 +21,11 @@ uint16_t take_flags(Form &f) {
 Type only_type(Decoder &d, const Form &f) {
     if (f.types.size() != 1) d.fail(f.written->opcode + " takes one type");
     return f.types[0];
+}
+
+// What is left of the modifiers of floating point where the type is an integer.
+void whole_flags(Decoder &d, const Form &f, Type t, uint16_t flags, int allowed) {
+    if ((flags & ~allowed) || f.rounded) d.fail(f.written->opcode + " of ." + type_name(t) + " has no such modifier");
 }
 
 // d, a[, b[, c]] of one type.
@@ -84,7 +90,8 @@ void add_sub(Decoder &d, Form &f) {
         integer_pair(d, f, flags))
         return;
     Type t = only_type(d, f);
-    if (is_float(t) || is_half(t)) return float_op(d, f, name, t, 2, flags);
+    if (is_float(t) || is_half(t)) return cc ? d.fail(".cc is for integers") : float_op(d, f, name, t, 2, flags);
+    whole_flags(d, f, t, flags, t == Type::s32 && !cc ? kSat : 0);
     if (cc) {
         uint32_t carry = d.carry_flag();
         Inst &inst = plain(d, f, name + "c." + unsigned_name(t), t, 2);
@@ -142,8 +149,8 @@ void mul_mad(Decoder &d, Form &f) {
     if (is_float(t) || is_half(t)) return float_op(d, f, mad ? "fma" : name, t, sources, flags);
     int part = f.take_one({"lo", "hi", "wide"});
     if (part < 0) d.fail(name + " of integers needs .lo, .hi or .wide");
+    whole_flags(d, f, t, flags, mad && part == 1 && t == Type::s32 ? kSat : 0);
     if (name == "mad24" && (flags & kSat)) { // the upper half, then a saturated sum
-        if (part != 1 || t != Type::s32) d.fail("mad24.sat is for .hi and .s32");
         const uint32_t c = d.source(d.operand(f, 3), t), product = d.temporary(4);
         Inst &mul = plain(d, f, "mul24.hi.s32", t, 2);
         const uint32_t to = mul.d;
@@ -185,11 +192,12 @@ void fma(Decoder &d, Form &f) {
 }
 
 void div(Decoder &d, Form &f) {
-    uint16_t flags = 0;
-    f.take_one({"approx", "full"});
-    flags = take_flags(f);
-    Type t = only_type(d, f);
+    const bool fast = f.take_one({"approx", "full"}) >= 0;
+    const uint16_t flags = take_flags(f);
+    const Type t = only_type(d, f);
+    if (fast && (t != Type::f32 || f.rounded)) d.fail(".approx and .full are for .f32, without a rounding");
     if (is_float(t)) return float_op(d, f, "div", t, 2, flags);
+    whole_flags(d, f, t, flags, 0);
     plain(d, f, std::string("div.") + signed_or_unsigned_name(t), t, 2);
 }
 
@@ -199,8 +207,9 @@ void rem(Decoder &d, Form &f) {
 }
 
 void neg_abs(Decoder &d, Form &f) {
-    uint16_t flags = take_flags(f);
-    Type t = only_type(d, f);
+    const uint16_t flags = take_flags(f);
+    const Type t = only_type(d, f);
+    whole_flags(d, f, t, flags, t == Type::f32 || t == Type::f16 || t == Type::f16x2 ? kFtz : 0);
     plain(d, f, f.written->opcode + "." + type_name(t), t, 1).flags = flags;
 }
 
@@ -232,10 +241,20 @@ void min_max(Decoder &d, Form &f) {
 
 void unary_float(Decoder &d, Form &f) { // rcp sqrt rsqrt ex2 lg2 sin cos tanh
     f.take("approx");
-    uint16_t flags = take_flags(f);
-    Type t = only_type(d, f);
-    if (t == Type::f64 && f.written->opcode != "sqrt" && f.written->opcode != "rcp")
-        flags &= static_cast<uint16_t>(~kFtz);
+    const uint16_t flags = take_flags(f);
+    const Type t = only_type(d, f);
+    if (t == Type::f64 && (flags & kFtz)) { // rcp and rsqrt: what goes in and what comes out is flushed
+        const std::string steps[] = {"flush.f64", f.written->opcode + ".f64", "flush.f64"};
+        const uint32_t to = d.destination(d.operand(f, 0), 8);
+        uint32_t from = d.source(d.operand(f, 1), t);
+        for (const std::string &step : steps) {
+            Inst &inst = d.emit(step);
+            inst.d = to;
+            inst.a = from;
+            from = to;
+        }
+        return;
+    }
     float_op(d, f, f.written->opcode, t, 1, flags);
 }
 

@@ -257,7 +257,7 @@ void isspacep(Decoder &d, Form &f) {
 
 const Opcode rows[] = {
     {"mbarrier", "b64", 7, 0, &mbarrier, 80},
-    {"cp", "", 7, 0, &cp, 80},
+    {"cp", "b32 b64 u32 u64 s32 s64 f16 bf16 f32 f64", 7, 0, &cp, 80},
     {"mapa", "u32 u64", 7, 8, &mapa, 90},
     {"isspacep", "", 2, 0, &isspacep, 20},
     {"getctarank", "u32 u64", 7, 8, &getctarank, 90},

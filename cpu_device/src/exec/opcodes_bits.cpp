@@ -336,7 +336,7 @@ void cvt(Decoder &d, Form &f) {
 }
 
 const Opcode rows[] = {
-    {"mov", "pred b16 b32 b64 b128 u16 u32 u64 s16 s32 s64 f16 f16x2 bf16 f32 f64", 1, 0, &mov},
+    {"mov", "pred b16 b32 b64 b128 u16 u32 u64 s16 s32 s64 f32 f64", 1, 0, &mov},
     {"cvt",
      "u8 u16 u32 u64 s8 s16 s32 s64 f16 f16x2 bf16 bf16x2 tf32 f32 f64 e4m3x2 e5m2x2 e2m1x2 e2m3x2 e3m2x2 ue8m0x2", 1,
      0, &cvt},

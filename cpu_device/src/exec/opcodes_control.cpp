@@ -242,8 +242,8 @@ const Opcode rows[] = {
     {"nanosleep", "u32", 6, 3, &nanosleep, 70},
     {"pmevent", "", 1, 4, &pmevent},
     {"setmaxnreg", "u32", 8, 0, &setmaxnreg, 90},
-    {"bar", "", 1, 0, &bar},
-    {"barrier", "", 6, 0, &bar, 30},
+    {"bar", "u32 pred", 1, 0, &bar},
+    {"barrier", "u32 pred", 6, 0, &bar, 30},
 };
 
 const Opcode warp_rows[] = {

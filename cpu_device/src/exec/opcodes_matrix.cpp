@@ -317,8 +317,8 @@ void movmatrix(Decoder &d, Form &f) {
 }
 
 const Opcode rows[] = {
-    {"mma", "f16 bf16 tf32 e4m3 e5m2 f64 s8 u8 s4 u4 b1", 6, 4, &mma, 70},
-    {"wmma", "f16 bf16 tf32 f64 s8 u8 s4 u4 b1", 6, 0, &wmma, 70},
+    {"mma", "f16 bf16 tf32 e4m3 e5m2 f32 f64 s8 u8 s4 u4 b1 s32", 6, 4, &mma, 70},
+    {"wmma", "f16 bf16 tf32 f32 f64 s8 u8 s4 u4 b1 s32", 6, 0, &wmma, 70},
     {"ldmatrix", "b16", 6, 5, &ldmatrix, 75},
     {"stmatrix", "b16", 7, 8, &stmatrix, 90},
     {"movmatrix", "b16", 7, 8, &movmatrix, 75},

@@ -125,6 +125,15 @@ Place place(Decoder &d, const ptx::Operand &op, Space space) {
     return p;
 }
 
+// 128 bits of a kernel's parameters: a register has the low halves of all lanes, then the high ones.
+void load_halves(Decoder &d, uint32_t to, uint64_t offset) {
+    const uint32_t list = d.list({to, to == kDiscard ? kDiscard : to + 8 * kLanes});
+    Inst &inst = d.emit("ld.kernel.u64.8");
+    inst.imm = offset;
+    inst.count = 2;
+    inst.extra = list;
+}
+
 void load_store(Decoder &d, Form &f, bool load) {
     bool strong = take_order(f);
     const bool remote = names_cluster(f);
@@ -163,6 +172,7 @@ void load_store(Decoder &d, Form &f, bool load) {
         one(value);
     }
     if (!width) width = std::max<uint32_t>(2, bytes);
+    if (t == Type::b128 && p.space == "kernel") return load_halves(d, list[0], p.address.offset);
     std::string name = std::string(load ? "ld." : "st.") + p.space + ".";
     name += t == Type::b128 ? "b128" : (load && is_signed(t) ? "s" : "u") + std::to_string(8 * bytes);
     name += "." + std::to_string(width);
@@ -283,6 +293,12 @@ void atom(Decoder &d, Form &f) {
 }
 
 void fence(Decoder &d, Form &f) {
+    const bool acquires = std::find(f.modifiers.begin(), f.modifiers.end(), "acquire") != f.modifiers.end();
+    if (acquires && f.take("tensormap::generic")) { // of the map at an address
+        d.address(d.operand(f, 0), Space::none);
+        const auto &size = d.operand(f, 1);
+        if (size.kind != Kind::integer || size.bits != 128) d.fail("the size is 128 bytes");
+    }
     take_order(f);
     take_space(f);
     for (const char *m : {"gl", "proxy", "alias", "async", "async::generic", "tensormap::generic", "mbarrier_init",

@@ -188,7 +188,7 @@ const Opcode rows[] = {
     {"txq", "b32", 2, 0, &query},
     {"suld", "b8 b16 b32 b64", 1, 5, &surface, 20},
     {"sust", "b8 b16 b32 b64", 1, 5, &surface, 20},
-    {"sured", "u32 s32 b32 u64", 2, 0, &reduce, 20},
+    {"sured", "u32 s32 b32 u64 s64", 2, 0, &reduce, 20},
     {"suq", "b32", 1, 5, &query, 20},
 };
 
