@@ -47,6 +47,7 @@ from .adaptors import FailureCallbackResource as FailureCallbackResource
 from .adaptors import LimitResource as LimitResource
 from .adaptors import StatisticsResource as StatisticsResource
 from .array import Array as Array
+from .batch import copy_batch as copy_batch
 from .cache import ProgramCache as ProgramCache
 from .cache import default_cache as default_cache
 from .config import AccessPolicy as AccessPolicy
@@ -77,6 +78,7 @@ from .host_arrays import empty_managed as empty_managed
 from .host_arrays import empty_pinned as empty_pinned
 from .host_arrays import zeros_managed as zeros_managed
 from .host_arrays import zeros_pinned as zeros_pinned
+from .interop import array_arguments as array_arguments
 from .interop import as_array as as_array
 from .interop import from_array_interface as from_array_interface
 from .interop import from_buffer as from_buffer

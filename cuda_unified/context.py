@@ -6,6 +6,7 @@ from cubind import driver
 
 from . import _native
 from ._extend import extend
+from ._traced import traced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Context(_native.Context):
     def sync(self) -> None:
         """Waits until all work in this context is done."""
         with self:
-            driver.cuCtxSynchronize()
+            traced(driver.cuCtxSynchronize, kind="wait")
 
     def __eq__(self, other: object) -> bool:
         return self.address == other.address if isinstance(other, Context) else NotImplemented

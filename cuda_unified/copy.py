@@ -7,6 +7,7 @@ import sys
 from cubind import driver
 
 from . import _native
+from ._traced import traced
 from .memory import BY_DEVICE, BY_HOST, IS_READ_ONLY, Buffer, _size
 from .stream import Stream
 
@@ -24,8 +25,8 @@ def as_buffer(obj: Any, writable: Any = False) -> Buffer:
     Raises TypeError for what has no bytes, ValueError for what is not contiguous or, where `writable`, read-only.
     """
     if isinstance(obj, Buffer):
-        return obj
-    if _is_array(obj):
+        buffer = obj
+    elif _is_array(obj):
         buffer = _from_array(obj, type(obj).__name__)
     elif getattr(obj, "__cuda_array_interface__", None) is not None:
         buffer = _from_cuda_array_interface(obj)
@@ -226,4 +227,4 @@ def _submit(to: _Side, source: _Side, extent: tuple[int, ...], at: Stream) -> No
             context = side.buffer.context or at.context
             setattr(record, f"{prefix}Context", context.handle)
     call = driver.cuMemcpy3DPeerAsync if len(devices) > 1 else driver.cuMemcpy3DAsync
-    call(record, at.address)
+    traced(call, record, at.address, stream=at.address, size=width * height * depth, kind="copy")

@@ -9,6 +9,7 @@ from .device import Device
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 _VERSION = (1, 3)
@@ -78,3 +79,55 @@ def _call(method: Any, *attempts: dict[str, Any]) -> Any:
         except TypeError:  # a keyword that this producer does not know yet
             continue
     return method(**attempts[-1])
+
+
+def array_arguments(*which: int | str, stream: str | None = None) -> Any:
+    """A decorator: these arguments of the function become Arrays, whatever library they come from; None stays None.
+
+        @cu.array_arguments("x", "y", stream="stream")
+        def saxpy(a, x, y, stream=None):
+            kernel[cu.LaunchConfig.for_size(x.size, kernel), stream](a, x, y, x.size)
+
+    which: positions (from 0) or names of parameters.  stream: the parameter that has the stream that the arrays are going
+    to be used in; default: the current one.
+
+    Raises TypeError, when the function is decorated, for a parameter that it does not have, and, when it is called, for
+    what is no array, with the parameter's name.
+    """
+    from functools import wraps
+    from inspect import signature
+
+    def decorate(function: Any) -> Any:
+        form = signature(function)
+        names = [_parameter(function, form.parameters, chosen) for chosen in which]
+        used = None if stream is None else _parameter(function, form.parameters, stream)
+
+        @wraps(function)
+        def call(*args: Any, **keywords: Any) -> Any:
+            bound = form.bind(*args, **keywords)
+            there = bound.arguments.get(used) if used else None
+            for name in names:
+                if bound.arguments.get(name) is not None:
+                    bound.arguments[name] = _as_argument(function, name, bound.arguments[name], there)
+            return function(*bound.args, **bound.kwargs)
+
+        return call
+
+    return decorate
+
+
+def _parameter(function: Any, parameters: Mapping[str, Any], chosen: int | str) -> str:
+    names = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if isinstance(chosen, str) and chosen in names:
+        return chosen
+    if isinstance(chosen, int) and 0 <= chosen < len(names):
+        return names[chosen]
+    raise TypeError(f"{function.__qualname__}() has no parameter {chosen!r}: it has {', '.join(names) or 'none'}")
+
+
+def _as_argument(function: Any, name: str, value: Any, stream: Any) -> Array:
+    try:
+        array: Array = as_array(value, stream=stream)
+    except TypeError as error:
+        raise TypeError(f"{function.__qualname__}(), argument {name}: {error}") from error
+    return array

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cubind import driver
 
 from . import _native
+from ._traced import traced
 from .location import Host, from_location, to_location
 from .memory import FREED_SYNC, Buffer, _device
 from .resources import MemoryResource, made_by_driver
@@ -93,7 +94,8 @@ class ManagedBuffer(Buffer):
             raise ValueError(f"attach() takes {', '.join(map(repr, _ATTACH))}, not {kind!r}")
         at: Stream = _native.as_stream(stream, self.context)
         with at.context:
-            driver.cuStreamAttachMemAsync(at.address, self.pointer, self.size, int(_ATTACH[kind]))
+            arguments = at.address, self.pointer, self.size, int(_ATTACH[kind])
+            traced(driver.cuStreamAttachMemAsync, *arguments, stream=at.address, size=self.size)
 
     # ---- advice ------------------------------------------------------------------------------------------------
 
@@ -256,11 +258,15 @@ def prefetch_batch(
     if not pointers:
         return
     at = _in_stream(buffers, stream)
+    call: Any
+    arguments: tuple[Any, ...]
+    if len(pointers) == 1:
+        call, arguments = driver.cuMemPrefetchAsync, (pointers[0], sizes[0], places[0], 0, at.address)
+    else:
+        call = driver.cuMemPrefetchBatchAsync
+        arguments = pointers, sizes, None, places, list(range(len(places))), None, 0, at.address
     with at.context:
-        if len(pointers) == 1:
-            driver.cuMemPrefetchAsync(pointers[0], sizes[0], places[0], 0, at.address)
-        else:
-            driver.cuMemPrefetchBatchAsync(pointers, sizes, None, places, list(range(len(places))), None, 0, at.address)
+        traced(call, *arguments, stream=at.address, size=sum(sizes), kind="copy")
 
 
 def discard_batch(buffers: Sequence[Buffer], *, stream: Stream | Any = None) -> None:
@@ -272,7 +278,8 @@ def discard_batch(buffers: Sequence[Buffer], *, stream: Stream | Any = None) -> 
     if pointers:
         at = _in_stream(buffers, stream)
         with at.context:
-            driver.cuMemDiscardBatchAsync(pointers, sizes, None, 0, at.address)
+            arguments = pointers, sizes, None, 0, at.address
+            traced(driver.cuMemDiscardBatchAsync, *arguments, stream=at.address, size=sum(sizes))
 
 
 def discard_prefetch_batch(
@@ -287,6 +294,5 @@ def discard_prefetch_batch(
     if pointers:
         at = _in_stream(buffers, stream)
         with at.context:
-            driver.cuMemDiscardAndPrefetchBatchAsync(
-                pointers, sizes, None, places, list(range(len(places))), None, 0, at.address
-            )
+            arguments = pointers, sizes, None, places, list(range(len(places))), None, 0, at.address
+            traced(driver.cuMemDiscardAndPrefetchBatchAsync, *arguments, stream=at.address, size=sum(sizes))

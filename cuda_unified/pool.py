@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .device import Device
+    from .location import Host
     from .stream import Stream
 
 _NAMES = driver.CUmemPool_attribute
@@ -70,12 +71,15 @@ class Pool(_native.Pool):
         max_size: int = 0,
         release_threshold: int | None = None,
         numa: int | None = None,
+        preferred_location: Device | Host | str | None = "device",
     ) -> Pool:
         """A new pool.
 
         device: whose memory, and whose streams (default: the current one).  kind: "device", "pinned" (page-locked
         memory of the host) or "managed".  max_size: bytes beyond which it is out of memory; 0: the system's limit.
-        release_threshold: see there.  numa: for "pinned", the NUMA node of the host.
+        release_threshold: see there.  numa: for "pinned", the NUMA node of the host.  preferred_location: for "managed",
+        where the memory stays rather than move on a fault: "device" (that device), another Device, a `Host`, "host", or
+        None: nowhere in particular.
 
         Raises `NotSupportedError` where device or driver have no pools of that kind, ValueError for another kind, and for numa
         where it is not "pinned".
@@ -85,8 +89,11 @@ class Pool(_native.Pool):
             raise ValueError(f"the kind of a pool is 'device', 'pinned' or 'managed', not {kind!r}")
         if numa is not None and kind != "pinned":
             raise ValueError("numa is for pools of pinned memory")
+        if preferred_location != "device" and kind != "managed":
+            raise ValueError("preferred_location is for pools of managed memory")
         with device.context:
-            handle = driver.cuMemPoolCreate(_properties(device, kind, _size(max_size), numa))
+            place = _place(device, kind, numa, preferred_location)
+            handle = driver.cuMemPoolCreate(_properties(place, kind, _size(max_size)))
         pool: Pool = _native.wrap_pool(Pool, int(handle), device.context, KINDS[kind], True)
         _created().add(pool)
         if kind == "pinned":  # which begins as the host's alone
@@ -283,14 +290,22 @@ class PoolAccess:
             driver.cuMemPoolSetAccess(self._pool.address, [access], None)
 
 
-def _properties(device: Device, kind: str, max_size: int, numa: int | None) -> Any:
+def _place(device: Device, kind: str, numa: int | None, preferred: Device | Host | str | None) -> Any:
     from .location import Host, to_location
 
+    if kind == "pinned":
+        return to_location(Host(numa))
+    if preferred is None:
+        return driver.CUmemLocation(type=driver.CUmemLocationType.CU_MEM_LOCATION_TYPE_NONE)
+    return to_location(device if preferred == "device" else preferred)
+
+
+def _properties(place: Any, kind: str, max_size: int) -> Any:
     properties, types = driver.CUmemPoolProps(), driver.CUmemAllocationType
     properties.allocType = (
         types.CU_MEM_ALLOCATION_TYPE_MANAGED if kind == "managed" else types.CU_MEM_ALLOCATION_TYPE_PINNED
     )
-    properties.location = to_location(Host(numa) if kind == "pinned" else device)
+    properties.location = place
     properties.maxSize = max_size
     return properties
 

@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import database, headers, pipeline, policy, report
+from . import database, headers, pins, pipeline, policy, report
 from .emit import abi_header
 from .emit.declare import EmitError
 from .headers import HeadersError
@@ -79,13 +79,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _add(root: Path, out: Path, version: str) -> int:
-    pins = root / headers.VERSIONS_FILE
-    known, before = headers.load(root), pins.read_text()
+    file = root / headers.VERSIONS_FILE
+    before = file.read_text()
     try:
-        release = known.releases.get(version) or headers.resolve(version, root)
+        release = pins.pinned(version, root)
         merged = _merged(root, version)
     except Exception:
-        write_if_changed(pins, before)
+        write_if_changed(file, before)
         raise
     # nothing is written before everything has parsed: there is no half-added version
     for facts in merged:

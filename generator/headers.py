@@ -1,6 +1,6 @@
 """Pinned wheels to include folders: the only module that fetches anything.
 
-`versions.toml` says which wheels hold the headers of a CUDA version. `resolve` writes it, `include_dirs` and `libraries`
+`versions.toml` says which wheels hold the headers of a CUDA version. pins.py writes it, `include_dirs` and `libraries`
 unpack what it pins into a cache. Every wheel is checked against its pinned sha256 before a byte of it is unpacked.
 """
 
@@ -18,10 +18,9 @@ import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parent
 STUBS = ROOT / "stubs"
@@ -32,8 +31,7 @@ _BANNER = """\
 # [packages.MAJOR] is edited by hand: which wheels a CUDA major needs, where in them the headers and shared libraries lie.
 # [cuda."X.Y"] is written by generator/headers.py: `python -m generator add X.Y`. Comments elsewhere do not survive it.
 """
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_CUDA_VERSION = re.compile(r"(\d+)\.(\d+)")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 # What pip prints when the index cannot be reached; it then also says "No matching distribution", which misleads.
 _PIP_OFFLINE = re.compile(r"NewConnectionError|ConnectionError|ConnectTimeout|name resolution|ProxyError|SSLError")
 _PIP_WRONG_HASH = "DO NOT MATCH THE HASHES"
@@ -147,7 +145,7 @@ def _load_release(version: str, table: dict[str, Any]) -> Release:
         raise ValueError(f"unknown key {unknown[0]!r} in CUDA {version}")
     wheels = tuple(Wheel(**wheel) for wheel in table.get("wheels", ()))
     for wheel in wheels:
-        if not _SHA256.fullmatch(wheel.sha256):
+        if not SHA256.fullmatch(wheel.sha256):
             raise ValueError(f"{wheel.package} {wheel.version} has no valid sha256")
         if PurePosixPath(wheel.file).name != wheel.file:
             raise ValueError(f"{wheel.package} {wheel.version}: file must be a name, without a folder")
@@ -182,65 +180,7 @@ def _order(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
-# -- resolving --------------------------------------------------------------------------------------------------------
-
-
-def resolve(version: str, root: Path = ROOT) -> Release:
-    """Pin the newest wheels of a CUDA version and write them to versions.toml.
-
-    Args:
-        version: a CUDA version without a patch, such as "13.3".
-        root: the folder that holds versions.toml.
-
-    Returns:
-        The release as written; what was pinned for this version before is replaced.
-
-    Raises:
-        HeadersError: the version is malformed or local, its major has no rule, or pip finds no such wheel.
-    """
-    if not _CUDA_VERSION.fullmatch(version):
-        raise HeadersError(f"{version!r} is not a CUDA version. Give major and minor only, such as 13.3.")
-    versions = load(root)
-    if version in versions.releases and versions.releases[version].include:
-        raise HeadersError(f"CUDA {version} names header folders of its own in {VERSIONS_FILE}: nothing to resolve.")
-    rules = versions.rules(version)
-    found = _newest(version, [rule.name for rule in rules], versions.platforms)
-    release = Release(version, tuple(found[rule.name] for rule in rules))
-    updated = replace(versions, releases={**versions.releases, version: release})
-    _write_if_changed(root / VERSIONS_FILE, dump(updated))
-    return release
-
-
-def _newest(version: str, names: list[str], platforms: tuple[str, ...]) -> dict[str, Wheel]:
-    """Ask pip for the newest patch of each package, without downloading more than pip needs to know it."""
-    with tempfile.TemporaryDirectory() as temp:
-        report = Path(temp, "report.json")
-        wanted = [f"{name}=={version}.*" for name in names]
-        # --target only because pip wants one with --platform; a dry run puts nothing there.
-        options = ["--dry-run", "--ignore-installed", "--target", temp, "--report", str(report)]
-        _pip(
-            ["install", *options, *_platform_options(platforms), *wanted],
-            f"CUDA {version}: resolving {', '.join(names)}",
-        )
-        wheels = [_wheel_of(item) for item in json.loads(report.read_text(encoding="utf-8"))["install"]]
-    found = {wheel.package: wheel for wheel in wheels}
-    if missing := [name for name in names if name not in found]:
-        raise HeadersError(f"CUDA {version}: pip did not report {', '.join(missing)}. Update pip to 22.2 or newer.")
-    return found
-
-
-def _wheel_of(item: dict[str, Any]) -> Wheel:
-    """Return the pin that one entry of pip's report stands for; raise HeadersError if the index gave no sha256."""
-    name = re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower()
-    source = item["download_info"]
-    sha256 = source.get("archive_info", {}).get("hashes", {}).get("sha256", "")
-    if not _SHA256.fullmatch(sha256):
-        raise HeadersError(f"{name} {item['metadata']['version']}: the index gives no sha256. Use an index that does.")
-    file = PurePosixPath(unquote(urlsplit(source["url"]).path)).name
-    return Wheel(name, item["metadata"]["version"], file, sha256)
-
-
-def _write_if_changed(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write `path` whole or not at all, and not at all if it already holds `text`."""
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
@@ -386,8 +326,8 @@ def _download(wheel: Wheel, platforms: tuple[str, ...]) -> Path:
     with _workspace(path.parent) as temp:
         pinned = temp / "requirements.txt"
         pinned.write_text(f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
-        options = ["--require-hashes", "--dest", str(temp), *_platform_options(platforms), "-r", str(pinned)]
-        _pip(["download", *options], f"{wheel.package} {wheel.version}: downloading")
+        options = ["--require-hashes", "--dest", str(temp), *platform_options(platforms), "-r", str(pinned)]
+        pip(["download", *options], f"{wheel.package} {wheel.version}: downloading")
         files = list(temp.glob("*.whl"))
         if len(files) != 1:
             raise HeadersError(f"{wheel.package} {wheel.version}: pip fetched {len(files)} wheels. Update pip.")
@@ -410,11 +350,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _platform_options(platforms: tuple[str, ...]) -> list[str]:
+def platform_options(platforms: tuple[str, ...]) -> list[str]:
     return [option for platform in platforms for option in ("--platform", platform)]
 
 
-def _pip(arguments: list[str], doing: str) -> None:
+def pip(arguments: list[str], doing: str) -> None:
     """Run pip on binary wheels without dependencies, with the user's own index settings.
 
     Raises:

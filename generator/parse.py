@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from clang import cindex
@@ -44,6 +45,10 @@ class Source:
     """Headers with PFN_<function>_v<version> typedefs."""
     per_thread_define: str = ""
     legacy_define: str = ""
+    inline: tuple[str, ...] = ()
+    """Patterns of functions that the headers define and the library exports too."""
+    internal: tuple[str, ...] = ()
+    """Patterns of functions that the headers declare for themselves."""
 
 
 def parse(source: Source, version: str, include_dirs: Iterable[Path]) -> ir.Library:
@@ -119,6 +124,7 @@ class _Unit:
     def __init__(self, source: Source, dirs: list[Path], include: Iterable[str], define: str = "") -> None:
         self.owned = {Path(h).name for h in source.headers}
         text = "".join(f'#include "{name}"\n' for name in include)
+        self.source = source
         self.tu = _translation_unit(text, dirs, [f"-D{define}"] if define else [])
         self._texts: dict[str, list[str]] = {}
         self._groups: dict[str, list[str]] = {}
@@ -150,9 +156,11 @@ class _Unit:
         """The declared functions, each with its canonical type (for comparing signatures)."""
         found: dict[str, tuple[ir.Function, str]] = {}
         for cursor in self.declared(CursorKind.FUNCTION_DECL):
-            if cursor.storage_class == cindex.StorageClass.STATIC:
-                continue
             name = cursor.spelling
+            if cursor.storage_class == cindex.StorageClass.STATIC and not _matches(name, self.source.inline):
+                continue
+            if _matches(name, self.source.internal):
+                continue
             function = ir.Function(
                 name=renames.get(name, name),
                 symbol=name,
@@ -408,6 +416,10 @@ def _macro_values(unit: _Unit, source: Source, dirs: list[Path]) -> Iterator[ir.
             name = value.spelling.removeprefix("cubind_value_")
             if value.location.line not in bad and name not in functions and name not in typedefs:
                 yield ir.Macro(name, value.enum_value)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _translation_unit(text: str, dirs: list[Path], extra: list[str], errors_from: int = 0) -> TranslationUnit:

@@ -40,6 +40,10 @@ class LibraryInfo:
     typedef_headers: tuple[str, ...] = ()
     per_thread_define: str = ""
     legacy_define: str = ""
+    inline: tuple[str, ...] = ()
+    """Patterns (`*`, `?`) of functions that the headers define themselves and the library exports too."""
+    internal: tuple[str, ...] = ()
+    """Patterns (`*`, `?`) of declared functions that are none of the API."""
     stand_in: str = ""
     """The library of our own that is used where the vendor's is not there; a path below the package."""
 

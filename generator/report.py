@@ -31,6 +31,8 @@ def source_of(info: LibraryInfo) -> Source:
         typedef_headers=info.typedef_headers,
         per_thread_define=info.per_thread_define,
         legacy_define=info.legacy_define,
+        inline=info.inline,
+        internal=info.internal,
     )
 
 

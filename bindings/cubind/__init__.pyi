@@ -2,6 +2,7 @@ from typing import Literal
 
 from . import cpu as cpu
 from . import driver as driver
+from . import nvjitlink as nvjitlink
 from . import nvrtc as nvrtc
 from . import runtime as runtime
 from ._errors import *

@@ -11,6 +11,7 @@ _VERSIONS = {
     "driver": ("cuDriverGetVersion", lambda v: f"{v // 1000}.{v % 1000 // 10}"),
     "runtime": ("cudaRuntimeGetVersion", lambda v: f"{v // 1000}.{v % 1000 // 10}"),
     "nvrtc": ("nvrtcVersion", lambda v: f"{v[0]}.{v[1]}"),
+    "nvjitlink": ("nvJitLinkVersion", lambda v: f"{v[0]}.{v[1]}"),
 }
 
 

@@ -214,6 +214,36 @@ static PyObject *stop_trace(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(arg
     return list;
 }
 
+/* trace_begin(kind, function, stream, bytes) -> a record for trace_end(), or None where no trace runs: for calls that are made in
+ * Python, by _traced.py */
+static PyObject *trace_begin(PyObject *Py_UNUSED(module), PyObject *args) {
+    const char *kind, *function;
+    unsigned long long stream, size;
+    enum kind k = KERNEL;
+    if (!running) Py_RETURN_NONE;
+    if (!PyArg_ParseTuple(args, "ssKK", &kind, &function, &stream, &size)) return NULL;
+    while (k < OTHER && strcmp(kinds[k], kind)) k++;
+    PyObject *name =
+        PyUnicode_InternFromString(function); /* this reference is kept for ever: the record has its text */
+    const char *lasting = name ? PyUnicode_AsUTF8AndSize(name, NULL) : NULL;
+    if (!lasting) return NULL;
+    record r = begin(k, lasting, (CUstream)(uintptr_t)stream);
+    r.size = (size_t)size;
+    return PyBytes_FromStringAndSize((char *)&r, sizeof r);
+}
+
+/* trace_end(record, whether the call succeeded) */
+static PyObject *trace_end(PyObject *Py_UNUSED(module), PyObject *args) {
+    const char *bytes;
+    Py_ssize_t n;
+    int succeeded;
+    record r;
+    if (!PyArg_ParseTuple(args, "y#p", &bytes, &n, &succeeded)) return NULL;
+    memcpy(&r, bytes, sizeof r);
+    finish(&r, succeeded ? CUDA_SUCCESS : CUDA_ERROR_UNKNOWN);
+    Py_RETURN_NONE;
+}
+
 static PyObject *trace_clock(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(arg)) {
     return PyLong_FromUnsignedLongLong(now());
 }
@@ -221,6 +251,8 @@ static PyObject *trace_clock(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ar
 static PyMethodDef functions[] = {
     {"start_trace", start_trace, METH_NOARGS, NULL},
     {"stop_trace", stop_trace, METH_NOARGS, NULL},
+    {"trace_begin", trace_begin, METH_VARARGS, NULL},
+    {"trace_end", trace_end, METH_VARARGS, NULL},
     {"trace_clock", trace_clock, METH_NOARGS, "ns of the clock that records have."},
     {NULL, NULL, 0, NULL},
 };

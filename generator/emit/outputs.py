@@ -117,7 +117,8 @@ def text(body: Body, p: Parameter) -> None:
     raw = int(p.role == "bytes")
     body.declare("size_t", f"n_{p.name}")
     body.outputs.append(f"n_{p.name} = <size_t>({_length(body, p.count)})")
-    _room(body, p, f"n_{p.name}", 1, body.outputs)
+    n = f"n_{p.name}"
+    _room(body, p, f"{n} if {n} else 1" if "empty" in p.options else n, 1, body.outputs)
     body.c_arguments.append(f"<char *>c_{p.name}")
     used = f"n_{p.name}"
     if not p.count.isdigit() and body.param(p.count).role == "ref":
@@ -143,7 +144,8 @@ def sized_text(body: Body, p: Parameter) -> None:
     body.declare_once("int", "r")
     body.outputs.append(f"with nogil: r = <int>T.{symbol}({inputs})")
     body.outputs.append(f"if r: {body.fail(f'cu.raise_(&M, {sibling.index}, r)')}")
-    _room(body, p, f"n_{p.name}", 1, body.outputs)
+    n = f"n_{p.name}"
+    _room(body, p, f"{n} if {n} else 1" if "empty" in p.options else n, 1, body.outputs)
     body.c_arguments.append(f"<char *>c_{p.name}")
     body.results.append(f"cu.text(<const char *>c_{p.name}, n_{p.name}, {int(p.role == 'sized_bytes')})")
 

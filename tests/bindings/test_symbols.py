@@ -17,8 +17,8 @@ FACTS = Path(headers.__file__).parent
 VERSION = headers.load().target
 WHEEL = Path(sysconfig.get_path("purelib")) / "nvidia" / "cu13" / "lib"
 SNAPSHOTS = Path(__file__).parent / "capi"
-MODULES = ("driver", "runtime", "nvrtc")
-LIBRARIES = {"runtime": "libcudart.so.13", "nvrtc": "libnvrtc.so.13"}
+MODULES = ("driver", "runtime", "nvrtc", "nvjitlink")
+LIBRARIES = {"runtime": "libcudart.so.13", "nvrtc": "libnvrtc.so.13", "nvjitlink": "libnvJitLink.so.13"}
 
 # exported, and yet no part of the bindings: names → why
 NOT_OURS = {
@@ -27,6 +27,10 @@ NOT_OURS = {
         r"cudaSubgrid(Create|WorkerGridCreate|WorksetCreate)": "no header declares them",
     },
     "nvrtc": {r"__nvrtc(CPEx|NvvmHandle)": "for the vendor's own tools; no header declares them"},
+    "nvjitlink": {
+        r"__nvJitLink\w+_\d+_\d+": "the same functions, for programs that were built with the header of that version",
+        r"__nvJitLinkAPI": "no header declares it",
+    },
 }
 ROW = re.compile(r'\{"(\w+)", (?:"(\w+)"|NULL), (\d+), (?:"(\w+)"|NULL), (\d+)\}')
 

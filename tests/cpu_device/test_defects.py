@@ -37,7 +37,7 @@ DEFECTS = {
     "warp_barrier_not_reached": ("go(1, 32, put(64))", TIMEOUT, 0, None, ["CPU_DEVICE_STEPS"]),
     "assertion": ("go(1, 12, indices())", "ASSERT", 0, 7, ["assertion `x[threadIdx.x] < 7` failed", "unit.cu:"]),
     "trapped": ("go(1, 12, indices())", "ILLEGAL_INSTRUCTION", 0, 7, ["trap"]),
-    "index_overflow": ("go(3, 1, put(64), 1 << 30)", ADDRESS, 1, 0, ["write of 4 bytes outside any allocation"]),
+    "index_overflow": ("go(2, 1, put(64), 1 << 30)", ADDRESS, 1, 0, ["write of 4 bytes outside any allocation"]),
     "freed_twice": ("go(1, 1)", ADDRESS, 0, 0, ["free of what malloc did not give, or a second time"]),
     "used_after_device_free": ("go(1, 1, put(64))", ADDRESS, 0, 0, ["read of 4 bytes of freed memory", "12 bytes into the freed allocation of 40 bytes"]),
     "beyond_device_malloc": ("go(1, 1)", ADDRESS, 0, 0, ["write of 1 bytes", "0 bytes behind the end of the allocation of 40 bytes"]),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from roots import change, contents, make_root, run
 
-from generator import database, headers
+from generator import database, headers, pins
 
 Out = pytest.CaptureFixture[str]
 
@@ -117,7 +117,7 @@ def test_add_takes_back_the_pins_of_headers_that_do_not_parse(
         change(add_version(root, version), "toyStatus toyGone(void);", "toyStatus toyGone(toyNothing);")
         return headers.load(root).release(version)
 
-    monkeypatch.setattr(headers, "resolve", resolve)
+    monkeypatch.setattr(pins, "resolve", resolve)
     before = (added / "versions.toml").read_text()
     assert run(added, out, "add", "1.1") == 1
     assert (added / "versions.toml").read_text() == before

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from generator import headers
+from generator import headers, pins
 from generator.headers import HeadersError, Package, Release, Versions, Wheel
 
 TOY_RULE = Package("toy-cuda", include="toy/include", lib="toy/lib", serves=("toy",), why='headers, "quoted"')
@@ -133,18 +133,18 @@ def test_an_unknown_version_names_those_that_exist() -> None:
 @pytest.mark.parametrize("version", ["13", "13.5.37", "latest", "13.x", ""])
 def test_only_major_and_minor_are_resolved(version: str, no_pip: None) -> None:
     with pytest.raises(HeadersError, match="major and minor"):
-        headers.resolve(version)
+        pins.resolve(version)
 
 
 def test_a_major_without_rules_is_told_where_to_write_them(no_pip: None) -> None:
     with pytest.raises(HeadersError, match=r"\[packages\.99\.NAME\]"):
-        headers.resolve("99.0")
+        pins.resolve("99.0")
 
 
 def test_a_release_with_its_own_folders_is_not_resolved(tmp_path: Path, no_pip: None) -> None:
     (tmp_path / "versions.toml").write_text('target = "1.0"\n[cuda."1.0"]\ninclude = ["h"]\n', encoding="utf-8")
     with pytest.raises(HeadersError, match="nothing to resolve"):
-        headers.resolve("1.0", tmp_path)
+        pins.resolve("1.0", tmp_path)
 
 
 def test_what_pip_reports_is_pinned(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,9 +158,30 @@ def test_what_pip_reports_is_pinned(tmp_path: Path, cache: Path, monkeypatch: py
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(subprocess, "run", report)
-    release = headers.resolve("1.1", tmp_path)
+    release = pins.resolve("1.1", tmp_path)
     assert release.wheels == (Wheel("toy-cuda", "1.1.7", "toy+cuda.whl", "a" * 64),)
     assert list(headers.load(tmp_path).releases) == ["1.1", "1.0"]
+
+
+def test_what_a_rule_names_later_is_pinned_too(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other pins of the release stay as they are."""
+    toy_root(tmp_path, cache)
+    (old,) = headers.load(tmp_path).release("1.0").wheels
+    rule = '[packages.1.toy-more]\ninclude = "toy/include"\nserves = ["toy"]\n'
+    file = tmp_path / "versions.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace("[[cuda", rule + "\n[[cuda", 1), encoding="utf-8")
+    more = Wheel("toy-more", "1.0.3", "toy_more.whl", "b" * 64)
+    asked = []
+
+    def newest(version: str, names: list[str], platforms: tuple[str, ...]) -> dict[str, Wheel]:
+        asked.append((version, names))
+        return {"toy-more": more}
+
+    monkeypatch.setattr(pins, "_newest", newest)
+    for _ in range(2):  # the second time nothing is lacking
+        assert pins.pinned("1.0", tmp_path).wheels == (old, more)
+    assert asked == [("1.0", ["toy-more"])]
+    assert headers.load(tmp_path).release("1.0").wheels == (old, more)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +202,7 @@ def test_what_pip_says_becomes_a_cause(
     failed = subprocess.CompletedProcess([], 1, "", said)
     monkeypatch.setattr(subprocess, "run", lambda *command, **options: failed)
     with pytest.raises(HeadersError, match=f"(?s)CUDA 1.1: resolving toy-cuda failed: .*{cause}"):
-        headers.resolve("1.1", tmp_path)
+        pins.resolve("1.1", tmp_path)
 
 
 # -- the cache --------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ HOW = f"to accept this: {ACCEPT}=1 python -m pytest tests/generator/{Path(__file
 
 OPTIONS: dict[str, dict[str, object]] = {
     "per_thread_macro": {"per_thread_define": "TOY_PER_THREAD"},
+    "inline_functions": {"inline": ("toy*",), "internal": ("__toy*",)},
     "legacy_define": {"legacy_define": "TOY_INTERNAL"},
     "resolver_versions": {"typedef_headers": ("resolver_versions.types.h",)},
 }

@@ -29,7 +29,7 @@ PLACES = (
 URL = re.compile(r"https?://[^\s)>,;'\"]+")
 OWN = """
 Adaptor Array FailureCallbackResource Launcher LimitResource LoggingResource MemoryResource ObjectCode ProgramCache
-StatisticsResource TrackingResource as_array buffer_of compile compile_kernel current_stream default_cache empty
+StatisticsResource TrackingResource array_arguments as_array buffer_of compile compile_kernel current_stream default_cache empty
 empty_like empty_managed empty_pinned from_host full full_like info memory_report zeros zeros_like zeros_managed zeros_pinned
 """
 """Names that no page of somebody else explains better."""

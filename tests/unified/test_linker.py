@@ -95,7 +95,9 @@ def test_what_is_no_code(given: Any, error: type[Exception], text: str) -> None:
 def test_code_for_other_linkers() -> None:
     ltoir = cu.Program(HAS, lto=True, arch=80).compile()
     with pytest.raises(cu.NotSupportedError, match="cannot be linked by the driver"):
-        cu.Linker(ltoir)
+        cu.Linker(ltoir, by="driver")
+    with pytest.raises(cu.NotSupportedError, match="cannot be linked by the linkers here"):
+        cu.Linker(cu.ObjectCode(b"BC", "optixir"))
     with pytest.raises(cu.NotSupportedError, match="is not loaded as it is: link it first"):
         ltoir.module()
 

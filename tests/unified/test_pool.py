@@ -74,7 +74,7 @@ def test_a_pool_has_a_limit(device, stream):
     assert pool.allocate(20 << 20, stream).size == 20 << 20
 
 
-@pytest.mark.parametrize("options", [{"kind": "fast"}, {"numa": 0}, {"max_size": -1}])
+@pytest.mark.parametrize("options", [{"kind": "fast"}, {"numa": 0}, {"max_size": -1}, {"preferred_location": None}])
 def test_pools_that_cannot_be(device, options):
     with pytest.raises(ValueError):
         cu.Pool.create(device, **options)
@@ -91,6 +91,21 @@ def test_pools_of_other_kinds(device, stream, kind):
     buffer.fill(3, stream=stream)
     stream.sync()
     assert bytes(buffer) == b"\x03" * 64
+
+
+@pytest.mark.parametrize("place", ["device", None, "host", cu.Host(0), cu.Host()], ids=repr)
+def test_where_a_managed_pool_prefers_its_memory(device, stream, place):
+    try:
+        pool = cu.Pool.create(device, kind="managed", preferred_location=place)
+    except cu.NotSupportedError:
+        pytest.skip("this device has no pools of managed memory")
+    buffer = pool.allocate(64, stream).fill(5, stream=stream)
+    assert buffer.is_managed and bytes(buffer.to_bytes(stream=stream)) == bytes([5]) * 64
+
+
+def test_the_place_of_a_managed_pool_is_checked(device):
+    with pytest.raises(TypeError, match="a place is a Device, a Host or 'host'"):
+        cu.Pool.create(device, kind="managed", preferred_location=1.5)
 
 
 def test_the_default_and_the_current_pool(device, stream, pool):

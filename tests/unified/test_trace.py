@@ -82,3 +82,27 @@ def test_one_at_a_time_and_errors(device: cu.Device) -> None:
     with cu.trace() as empty:
         pass
     assert empty.events == []
+
+
+def test_calls_made_in_python_are_recorded_too(device: cu.Device) -> None:
+    """Copies of rows, managed memory, the wait for a device; what fails is recorded as well, without times on the device."""
+    with device.stream() as stream, cu.ManagedResource(device).allocate(1 << 16) as managed:
+        rows = device.allocate(4096, stream)
+        stream.sync()
+        with cu.trace() as trace:
+            cu.copy_2d(rows, bytes(4096), width=64, height=64, stream=stream)
+            managed.prefetch("host", stream=stream)
+            managed.attach("global", stream=stream)
+            with pytest.raises(cu.CudaError):
+                cu.prefetch_batch([managed], cu.Host(10_000), stream=stream)
+            device.sync()
+    seen = [(e.name, e.kind, e.size) for e in trace.events]
+    assert seen == [
+        ("cuMemcpy3DAsync", "copy", 4096),
+        ("cuMemPrefetchAsync", "copy", 1 << 16),
+        ("cuStreamAttachMemAsync", "other", 1 << 16),
+        ("cuMemPrefetchAsync", "copy", 1 << 16),
+        ("cuCtxSynchronize", "wait", 0),
+    ]
+    done, failed = trace.events[1], trace.events[3]
+    assert done.device_begin is not None and failed.device_begin is None
