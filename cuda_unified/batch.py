@@ -39,11 +39,11 @@ def copy_batch(
 ) -> None:
     """Makes many copies, in one call of the driver, in the order of the stream; among themselves they have none.
 
-    pairs: (destination, source), each what `Buffer.copy_from` takes, of equal sizes in bytes; no pair may need another one's
-    result.  source_order: when the sources are read: in their place in the "stream", before the "call" returns, or at
-    "any" time from now on (for what nothing writes meanwhile).  overlap: copying shall leave the multiprocessors to
-    kernels where it can.  hints: where managed memory, or the host's own, is and shall be: a Device, a `Host` or "host".
-    stream: default the current one.
+    pairs: (destination, source), each what `Buffer.copy_from` takes, of equal sizes in bytes; no pair may need another
+    one's result.  source_order: when the sources are read: in their place in the "stream", before the "call" returns,
+    or at "any" time from now on (for what nothing writes meanwhile).  overlap: copying shall leave the multiprocessors
+    to kernels where it can.  source_hint, destination_hint: where managed memory, or the host's own, is and shall be: a
+    Device, a `Host` or "host". stream: default the current one.
 
     The rules of lifetime and of pageable memory are those of `Buffer.copy_from`.  Where the driver has no batches (older
     than CUDA 13.0, the legacy default stream, a stream that is captured) the copies are made one by one.

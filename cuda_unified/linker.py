@@ -39,6 +39,8 @@ class Linker:
     LTO-IR (the option `lto` of programs) and also makes PTX; "auto": nvJitLink where there is LTO-IR, else the driver.
     extra: more options for nvJitLink, in its words: "-ftz=true", "-kernels-used=f".
 
+    Raises ValueError for another `by`, TypeError for what is no code or no list of options, and what `add` does.
+
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__MODULE.html (cuLinkCreate)
     https://docs.nvidia.com/cuda/nvjitlink/index.html
     """

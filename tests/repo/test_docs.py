@@ -16,7 +16,7 @@ import cuda_unified as cu
 
 # where facts may be from: a page of the vendor's, or of a specification
 PLACES = (
-    r"https://docs\.nvidia\.com/cuda/(cuda-driver-api|cuda-c-programming-guide|nvrtc|parallel-thread-execution)/\S+\.html(#\S+)?",
+    r"https://docs\.nvidia\.com/cuda/(cuda-driver-api|cuda-c-programming-guide|nvjitlink|nvrtc|parallel-thread-execution)/\S+\.html(#\S+)?",
     r"https://nvidia\.github\.io/(numba-cuda|NVTX)/\S*",
     r"https://data-apis\.org/array-api/latest/\S+\.html",
     r"https://numpy\.org/doc/stable/\S+\.html",
@@ -29,7 +29,7 @@ PLACES = (
 URL = re.compile(r"https?://[^\s)>,;'\"]+")
 OWN = """
 Adaptor Array FailureCallbackResource Launcher LimitResource LoggingResource MemoryResource ObjectCode ProgramCache
-StatisticsResource TrackingResource as_array buffer_of compile compile_kernel current_stream default_cache empty
+StatisticsResource TrackingResource array_arguments as_array buffer_of compile compile_kernel current_stream default_cache empty
 empty_like empty_managed empty_pinned from_host full full_like info memory_report zeros zeros_like zeros_managed zeros_pinned
 """
 """Names that no page of somebody else explains better."""
