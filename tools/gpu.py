@@ -104,7 +104,9 @@ def tests(title: str, paths: list[str], environment: dict[str, str]) -> tuple[st
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, flags=re.M)
     last = (done.stdout.strip().splitlines() or ["nothing ran"])[-1].strip("= ")
-    return f"{title}: {last}", failed if done.returncode != 5 else []
+    if done.returncode not in (0, 1, 5):  # 5: there are none
+        failed.append(f"{title}: pytest ended with status {done.returncode}")
+    return f"{title}: {last}", failed
 
 
 def all_tests(environment: dict[str, str]) -> tuple[list[str], list[str]]:

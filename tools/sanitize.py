@@ -7,7 +7,9 @@ race for is the kernel's matter.  --short: the machine (and under TSan the parse
 
 import json
 import os
+import platform
 import runpy
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -115,6 +117,15 @@ def library(kind: str, short: bool) -> Path:
     return link(kind, target, [*objects(kind, folders, [], short), *plain_objects(plain)], "driver")
 
 
+def fixed_addresses() -> list[str]:
+    """What goes before a command so that a sanitizer finds its addresses free, also where the system scatters them widely."""
+    prefix = ["setarch", platform.machine(), "-R"]
+    works = (
+        shutil.which("setarch") and not subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode
+    )
+    return prefix if works else []
+
+
 def environment(kind: str, device: Path) -> dict[str, str]:
     """What a process needs that loads it: the sanitizer's runtime comes first."""
     names = RUNTIMES[kind]
@@ -139,7 +150,18 @@ def main() -> int:
         paths = [path for name in wanted for path in sorted((ROOT / "tests" / "cpu_device").glob(f"test_{name}*.py"))]
         tests = [str(path.relative_to(ROOT)) for path in paths]
         print(f"{kind}: {' '.join(tests)}", flush=True)
-        command = [sys.executable, "-m", "pytest", "--tb=short", "-p", "no:cacheprovider", "-k", WITHOUT, *tests]
+        command = [
+            *fixed_addresses(),
+            sys.executable,
+            "-m",
+            "pytest",
+            "--tb=short",
+            "-p",
+            "no:cacheprovider",
+            "-k",
+            WITHOUT,
+            *tests,
+        ]
         run = subprocess.run(command, cwd=ROOT, env=os.environ | {"ON_CPU_CHANGES": json.dumps(changes)}, check=False)
         worst = worst or run.returncode
     return worst
