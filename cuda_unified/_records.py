@@ -86,7 +86,10 @@ else:
         return tuple(getattr(self, f.name) for f in self._fields if f.compare)
 
     def _repr(self):
-        return f"{type(self).__qualname__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in self._fields)})"
+        shown = [
+            f for f in self._fields if type(self).__match_args__ or getattr(self, f.name) != f.default
+        ]  # of options
+        return f"{type(self).__qualname__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in shown)})"
 
     def _eq(self, other):
         return _values(self) == _values(other) if type(self) is type(other) else NotImplemented
