@@ -26,6 +26,7 @@ def word(p, n=4):
 side, s, t = (d.cuStreamCreate(1) for _ in range(3))
 p = d.cuMemAlloc(64)
 d.cuMemsetD32(p, 0, 16)
+d.cuCtxSynchronize()  # the streams do not wait for the legacy default stream
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import cuda_unified as cu
 
 SOURCE = '__device__ int number = 7; extern "C" __global__ void add(int *p, int by) { atomicAdd(p, by); }'
+# one waits for a whole device only where no thread captures
+CAPTURING = threading.Lock()
 TEMPLATE = "template <class T> __global__ void set(T *p, T v) { *p = v; }"
 
 
@@ -34,7 +37,7 @@ def _graphs(device: Any, stream: Any, kernel: Any, numbers: Any) -> dict[str, An
     node = graph.add_kernel(kernel, cu.LaunchConfig(1, 1), numbers, 1)
     graph.add_call(len, "x", after=node)
     executable = graph.instantiate()
-    with stream.capture() as captured:
+    with CAPTURING, stream.capture(mode="thread_local") as captured:
         kernel[1, 1, stream](numbers, 1)
     return {"graph": graph, "node": node, "executable": executable, "part": executable[node], "captured": captured}
 
@@ -69,9 +72,14 @@ def make(device: Any = None) -> dict[str, Any]:
     return made
 
 
+def _sync(device: Any) -> None:
+    with CAPTURING:
+        device.sync()
+
+
 # What needs the driver, and is an error in the child of a fork
 USES: dict[str, Callable[[Any], Any]] = {
-    "device": lambda d: d.sync(),
+    "device": _sync,
     "context": lambda c: c.stream(),
     "stream": lambda s: s.sync(),
     "event": lambda e: e.sync(),

@@ -76,8 +76,8 @@ def test_where_there_are_no_batches(device):
     with device.stream() as stream, stream.capture() as graph:
         cu.copy_batch([(b[:32], a[32:64]), (b[32:64], a[:32])], stream=stream)
     assert len(graph.nodes) == 2
-    a.fill(8)
     with device.stream() as stream:
+        a.fill(8, stream=stream)
         graph.instantiate().launch(stream)
         stream.sync()
         assert b.to_bytes(stream=stream)[:65] == bytes([8]) * 64 + b"\x06"

@@ -45,7 +45,7 @@ QUIET = {
     "trace": {NAME, "cuCtxSynchronize", "cuCtxPushCurrent_v2", *EVENTS},
     "profile": {NAME},
     "time": {NAME},
-    "report": {NAME},
+    "report": {NAME, "cuCtxPushCurrent_v2", "cuCtxGetLimit"},  # a repr leaves out what it cannot know
     "info": {"*"},
 }
 OPERATIONS: dict[str, Any] = {
