@@ -79,7 +79,10 @@ void Decoder::decode(const ptx::Instruction &instruction) {
                 fail(instruction.opcode + " is not supported by the CPU device: " + r->why, Status::not_supported);
         fail("unknown instruction " + instruction.opcode);
     }
-    check_age(*opcode, instruction);
+    std::string whole = instruction.opcode;
+    for (const std::string &m : instruction.modifiers) (whole += '.') += m;
+    const bool is_new = !image_.forms.count(whole);
+    if (is_new) check_age(*opcode, instruction);
     Form form;
     form.written = &instruction;
     for (const std::string &m : instruction.modifiers) {
@@ -122,11 +125,9 @@ void Decoder::decode(const ptx::Instruction &instruction) {
     note_order(instruction, code_.touches, first);
     if (!form.modifiers.empty())
         fail("modifier ." + std::string(form.modifiers[0]) + " is not known for " + instruction.opcode);
-    std::string whole = instruction.opcode;
-    for (const std::string &m : instruction.modifiers) whole += "." + m;
-    if (image_.forms.count(whole)) return;
+    if (!is_new) return;
     if (!is_form(instruction)) fail("there is no " + whole + ": these modifiers and types do not go together");
-    image_.forms.insert(whole);
+    image_.forms.insert(std::move(whole));
 }
 
 // Numbers become pointers now that the instructions stay where they are.
