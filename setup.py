@@ -70,7 +70,7 @@ setup(
     cmdclass={"build_ext": BuildAll},
     ext_modules=[
         core,
-        native,
+        *([native] if UNIFIED.is_dir() else []),
         *cythonize(
             generated,
             include_path=["bindings"],

@@ -60,7 +60,7 @@ def environment(folder: Path, real_driver: bool = False) -> dict[str, str]:
 
 def child(folder: Path, module: str, *args: str, real_driver: bool = False) -> str:
     """What a fresh process that runs a module of ours prints; its addresses are the same every time, if that is allowed."""
-    command = [sys.executable, "-m", module, *args]
+    command = [sys.executable, "-P", "-m", module, *args]  # -P: our copy, not what lies in the working directory
     if (
         shutil.which("setarch")
         and subprocess.run(["setarch", "-R", "true"], capture_output=True, check=False).returncode == 0

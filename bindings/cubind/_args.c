@@ -99,26 +99,28 @@ static int take_keywords(PyObject *const *values, PyObject *kw, const cu_func_sp
 /* A call in a program passes the same tuple of names each time.  What was found out about it is kept, with the tuple,
  * so that names are compared once only; a later tuple may take its place. */
 #ifndef Py_GIL_DISABLED
-enum { SITES = 256, SITE_NAMES = 14 };
+enum { SITES = 256, SITE_NAMES = 13 };
 static struct site {
     const cu_func_spec *f;
     PyObject *kw;
-    uint8_t n, n_names, positions[SITE_NAMES];
+    uint8_t n, n_names, in_order, positions[SITE_NAMES]; /* in_order: every parameter, as declared */
 } sites[SITES];
 
 static struct site *site_of(PyObject *kw, const cu_func_spec *f) {
     return &sites[((uintptr_t)kw >> 4 ^ (uintptr_t)f >> 3) % SITES];
 }
 
-/* A call that was seen before: 1, and `out` is filled. */
-static inline int known_keywords(PyObject *const *given, Py_ssize_t n, PyObject *kw, const cu_func_spec *f,
-                                 PyObject **out) {
+/* A call that was seen before, or NULL. */
+static inline const struct site *known_site(Py_ssize_t n, PyObject *kw, const cu_func_spec *f) {
     const struct site *site = site_of(kw, f);
-    if (site->kw != kw || site->f != f || site->n != n) return 0;
-    int n_names = site->n_names;
+    return site->kw == kw && site->f == f && site->n == n ? site : NULL;
+}
+
+static int known_keywords(PyObject *const *given, Py_ssize_t n, PyObject *kw, const cu_func_spec *f, PyObject **out) {
+    const struct site *site = known_site(n, kw, f);
+    if (!site) return 0;
     for (Py_ssize_t i = 0; i < n; i++) out[i] = given[i];
-    if (n + n_names < f->n_params) memset(out + n, 0, (size_t)(f->n_params - n) * sizeof *out);
-    for (int i = 0; i < n_names; i++) out[site->positions[i]] = given[n + i];
+    for (int i = 0; i < site->n_names; i++) out[site->positions[i]] = given[n + i];
     return 1;
 }
 
@@ -131,6 +133,8 @@ static void remember(Py_ssize_t n, PyObject *kw, const cu_func_spec *f, const ui
     Py_XDECREF(site->kw);
     *site = (struct site){.f = f, .kw = Py_NewRef(kw), .n = (uint8_t)n, .n_names = (uint8_t)n_names};
     memcpy(site->positions, positions, (size_t)n_names);
+    site->in_order = n + n_names == f->n_params;
+    for (Py_ssize_t i = 0; i < n_names; i++) site->in_order &= positions[i] == n + i;
 }
 #else
 static int known_keywords(PyObject *const *given, Py_ssize_t n, PyObject *kw, const cu_func_spec *f, PyObject **out) {
@@ -152,16 +156,26 @@ static CU_COLD int new_keywords(PyObject *const *given, Py_ssize_t n, PyObject *
     return 0;
 }
 
-int cubind_args(PyObject *const **a, Py_ssize_t n, PyObject *kw, const cu_func_spec *f, PyObject **out) {
+/* Not inlined, so that cubind_args saves no registers. */
+static __attribute__((noinline)) int some_arguments(PyObject *const **a, Py_ssize_t n, PyObject *kw,
+                                                    const cu_func_spec *f, PyObject **out) {
+    Py_ssize_t n_params = f->n_params;
+    if (n > n_params) return too_many(f, n);
+    for (Py_ssize_t i = n; i < n_params; i++) out[i] = NULL;
     if (!kw || !known_keywords(*a, n, kw, f, out)) {
-        Py_ssize_t n_params = f->n_params;
-        if (n > n_params) return too_many(f, n);
         if (n) memcpy(out, *a, (size_t)n * sizeof *out);
-        for (Py_ssize_t i = n; i < n_params; i++) out[i] = NULL;
         if (kw ? new_keywords(*a, n, kw, f, out) : n < f->n_required && missing(f, out)) return -1;
     }
     *a = out;
     return 0;
+}
+
+int cubind_args(PyObject *const **a, Py_ssize_t n, PyObject *kw, const cu_func_spec *f, PyObject **out) {
+#ifndef Py_GIL_DISABLED
+    const struct site *site = kw ? known_site(n, kw, f) : NULL;
+    if (site && site->in_order) return 0; /* they lie where they belong */
+#endif
+    return some_arguments(a, n, kw, f, out);
 }
 
 /* ---- texts of errors --------------------------------------------------------------------------------------------- */

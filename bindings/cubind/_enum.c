@@ -33,6 +33,8 @@ typedef struct enum_class {
 typedef struct extra { /* what an enum class has behind its type object */
     enum_class *class;
     cu_vectorcall call;
+    uint64_t lo, n_dense; /* as in cu_enum, one step nearer */
+    PyObject **dense;
 } extra;
 
 static PyTypeObject *meta, *base;  /* EnumType and Enum */
@@ -165,12 +167,11 @@ static PyObject *wrong_arguments(PyObject *type) {
 /* E(value): the way the interpreter calls, and the way everything else does. */
 static PyObject *enum_vectorcall(PyObject *type, PyObject *const *args, size_t n, PyObject *kwnames) {
     if (CU_UNLIKELY((n & ~CU_ARGUMENTS_OFFSET) != 1 || kwnames)) return wrong_arguments(type);
-    if (CU_LIKELY(PyLong_CheckExact(args[0]))) {
-        int overflow;
-        const cu_enum *rt = class_of(type)->rt;
-        long long value = PyLong_AsLongLongAndOverflow(args[0], &overflow);
-        uint64_t i = (uint64_t)value - (uint64_t)rt->lo;
-        if (CU_LIKELY(i < rt->n_dense && rt->dense[i] != NULL && !overflow)) return Py_NewRef(rt->dense[i]);
+    uint64_t value;
+    if (CU_LIKELY(cu_quick(args[0], &value))) {
+        const extra *x = extra_of(type);
+        uint64_t i = value - x->lo;
+        if (CU_LIKELY(i < x->n_dense && x->dense[i] != NULL)) return Py_NewRef(x->dense[i]);
     }
     return member_for(type, args[0]);
 }
@@ -321,12 +322,13 @@ PyObject *cubind_enum_type(cu_module *m, int index) {
         free(c);
         return NULL;
     }
-    *extra_of(type) = (extra){c, enum_vectorcall};
+    *extra_of(type) = (extra){.class = c, .call = enum_vectorcall};
     /* Where this fails, or another thread was faster (a garbage collection lets others run), the class is left alone:
      * its members refer to it. */
     if (make_members(type, c)) return NULL;
     if (rt->type) return rt->type;
     if (make_dense(rt, c)) return PyErr_NoMemory();
+    *extra_of(type) = (extra){c, enum_vectorcall, (uint64_t)rt->lo, rt->n_dense, rt->dense};
     cubind_set_final_vectorcall((PyTypeObject *)type, enum_vectorcall);
     return rt->type = type;
 }

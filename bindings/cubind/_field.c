@@ -334,6 +334,31 @@ int cubind_set_field(PyObject *self, PyObject *o, void *field) {
     return CU_UNLIKELY(set_unusual(r, f, o)) ? name_field(r, f) : 0;
 }
 
+/* The setters of plain numbers, each for one kind: the usual value is an int that fits. */
+#define SETTER(name, type, most)                                                                                \
+    static int name(PyObject *self, PyObject *o, void *field) {                                                 \
+        uint64_t value;                                                                                         \
+        if (CU_UNLIKELY(!o || !cu_quick(o, &value) || value > (most))) return cubind_set_field(self, o, field); \
+        type v = (type)value;                                                                                   \
+        memcpy((char *)((cu_record *)self)->ptr + ((const cu_field_spec *)field)->offset, &v, sizeof v);        \
+        return 0;                                                                                               \
+    }
+SETTER(set_i32, int32_t, INT32_MAX)
+SETTER(set_u32, uint32_t, UINT32_MAX)
+SETTER(set_i64, int64_t, INT64_MAX)
+SETTER(set_u64, uint64_t, UINT64_MAX)
+
+setter cubind_setter_of(const cu_field_spec *f) {
+    if (f->count) return cubind_set_field;
+    switch (f->kind) {
+    case CU_I32: return set_i32;
+    case CU_U32: return set_u32;
+    case CU_I64: return set_i64;
+    case CU_U64: return set_u64;
+    default: return cubind_set_field;
+    }
+}
+
 /* ---- showing ----------------------------------------------------------------------------------------------------- */
 
 enum { SHOWN_OF_FIELD = 200, SHOWN = 2000 }; /* characters */

@@ -32,7 +32,8 @@ PyObject *cubind_record_from_bytes(PyObject *type, PyObject *o) CU_IMPL;
 int cubind_find_field(const cu_record_spec *spec, const char *name) CU_IMPL; /* index, or -1 without error */
 PyObject *cubind_get_field(PyObject *self, void *field) CU_IMPL;
 int cubind_set_field(PyObject *self, PyObject *o, void *field) CU_IMPL;
-PyObject *cubind_fields_text(cu_record *r) CU_IMPL; /* "a=1, b=2", shortened */
+setter cubind_setter_of(const cu_field_spec *f) CU_IMPL; /* the same for this field alone, and faster */
+PyObject *cubind_fields_text(cu_record *r) CU_IMPL;      /* "a=1, b=2", shortened */
 
 /* _refs.c; `where` is a place in the memory of `r` */
 cu_record *cubind_root(cu_record *r) CU_IMPL;                                /* whose `refs` count; borrowed */

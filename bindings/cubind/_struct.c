@@ -311,7 +311,7 @@ static cu_record_class *make_class_table(cu_module *m, const cu_record_spec *spe
     c->module = m;
     for (int i = 0; i < spec->n_fields; i++) {
         const cu_field_spec *f = &spec->fields[i];
-        c->getset[i] = (PyGetSetDef){f->name, cubind_get_field, cubind_set_field, NULL, (void *)f};
+        c->getset[i] = (PyGetSetDef){f->name, cubind_get_field, cubind_setter_of(f), NULL, (void *)f};
     }
     return c;
 }
