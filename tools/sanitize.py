@@ -112,7 +112,7 @@ def link(kind: str, target: Path, found: list[Path], folder: str, *libraries: st
 def library(kind: str, short: bool) -> Path:
     """libcuda.so.1 with a sanitizer."""
     plain = PLAIN[kind] if short else []
-    folders = [folder for folder in ("driver", "memory", "ptx", "exec") if folder not in plain]
+    folders = [folder for folder in ("driver", "memory", "ptx", "exec", "zstd") if folder not in plain]
     target = folder_of(kind, short) / "lib" / "libcuda.so.1"
     return link(kind, target, [*objects(kind, folders, [], short), *plain_objects(plain)], "driver")
 
