@@ -63,10 +63,6 @@ const Requirement rows[] = {
     {"cvt", ">bf16 f16", 78, 90},
     {"cvt", ">f16 bf16", 78, 90},
     {"cvt", ">bf16 bf16", 78, 90},
-    {"cvt", ">bf16 u8", 78, 90},
-    {"cvt", ">u8 bf16", 78, 90},
-    {"cvt", ">bf16 s8", 78, 90},
-    {"cvt", ">s8 bf16", 78, 90},
     {"cvt", ">bf16 u16", 78, 90},
     {"cvt", ">u16 bf16", 78, 90},
     {"cvt", ">bf16 s16", 78, 90},
@@ -161,6 +157,7 @@ const Requirement rows[] = {
     {"ld", "acquire", 60, 70},
     {"ld", "param::entry", 83, 20},
     {"ld", "param::func", 83, 20},
+    {"ldu", "b128", 83, 70},
     {"lop3", "or", 82, 70},
     {"lop3", "and", 82, 70},
     {"max", "f16", 70, 80},
@@ -256,6 +253,7 @@ const Requirement rows[] = {
     {"st", "shared::cta", 78, 30},
     {"st", "shared::cluster", 78, 90},
     {"st", "mmio", 82, 70},
+    {"st", "param::func", 83, 20},
     {"st", "relaxed", 60, 70},
     {"st", "cluster", 78, 90},
     {"st", "release", 60, 70},
@@ -267,6 +265,10 @@ const Requirement rows[] = {
     {"sub", ">f32 f16", 86, 100},
     {"sub", ">f32 bf16", 86, 100},
     {"sub", "f32x2", 86, 100},
+    {"sured", "min u64", 81, 20},
+    {"sured", "min s64", 81, 20},
+    {"sured", "max u64", 81, 20},
+    {"sured", "max s64", 81, 20},
     {"tanh", "f16", 70, 75},
     {"tanh", "f16x2", 70, 75},
     {"tanh", "bf16", 78, 90},
@@ -317,9 +319,13 @@ int target_number(const std::string &target) {
     return digits == std::string::npos || target.size() - digits > 8 ? 0 : std::atoi(target.c_str() + digits);
 }
 
+bool Decoder::older_than(int ptx) const {
+    return image_.module.version_major * 10 + image_.module.version_minor < ptx;
+}
+
 void Decoder::require(int ptx, int target, const std::string &what, bool specific) const {
     const ptx::Module &m = image_.module;
-    if (m.version_major * 10 + m.version_minor < ptx)
+    if (older_than(ptx))
         fail(what + " needs PTX ISA " + version(ptx) + " or newer; the module's .version is " +
              version(m.version_major * 10 + m.version_minor));
     const char last = m.target.empty() ? ' ' : m.target.back();
