@@ -212,7 +212,7 @@ const FormRow rows[] = {
     {"fence", "release sync_restrict::shared::cta cluster"},
     {"fence", "mbarrier_init release cluster"},
     {"fence", "proxy alias"},
-    {"fence", "proxy async $G?"},
+    {"fence", "proxy async global|shared::cta|shared::cluster?"},
     {"fence", "proxy async::generic acquire sync_restrict::shared::cluster cluster"},
     {"fence", "proxy async::generic release sync_restrict::shared::cta cluster"},
     {"fence", "proxy tensormap::generic acquire|release $P"},

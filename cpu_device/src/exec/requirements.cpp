@@ -112,6 +112,8 @@ const Requirement rows[] = {
     {"fence", "proxy", 75, 70},
     {"fence", "sc", 60, 70},
     {"fence", "acq_rel", 60, 70},
+    {"fence", "^acquire", 86, 90},
+    {"fence", "^release", 86, 90},
     {"fence", "async", 80, 90},
     {"fence", "mbarrier_init", 80, 90},
     {"fence", "cluster", 78, 90},
@@ -285,9 +287,10 @@ const Refusal refused[] = {
     {"wgmma", "products of a warp group (sm_90a)"},
 };
 
-// Are all words among the modifiers?  After a '>': in this order.
+// Are all words among the modifiers?  After a '>': in this order; after a '^': is the word the first of them?
 bool has_words(const ptx::Instruction &instruction, std::string_view words) {
     const auto &all = instruction.modifiers;
+    if (!words.empty() && words[0] == '^') return !all.empty() && all[0] == words.substr(1);
     const bool ordered = !words.empty() && words[0] == '>';
     if (ordered) words.remove_prefix(1);
     for (auto from = all.begin(); !words.empty();) {
@@ -339,7 +342,8 @@ void Decoder::check_age(const Opcode &opcode, const ptx::Instruction &instructio
     for (const Requirement &r : rows) {
         if (instruction.opcode != r.opcode || !has_words(instruction, r.words)) continue;
         std::string what = instruction.opcode + (*r.words ? " with ." : "");
-        for (const char *c = r.words + (r.words[0] == '>'); *c; ++c) *c == ' ' ? what += " ." : what += *c;
+        for (const char *c = r.words + (r.words[0] == '>' || r.words[0] == '^'); *c; ++c)
+            *c == ' ' ? what += " ." : what += *c;
         require(r.ptx, r.target, what, r.specific);
     }
 }
