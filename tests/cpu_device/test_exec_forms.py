@@ -40,6 +40,11 @@ def test_every_form_was_executed(request: pytest.FixtureRequest) -> None:
      "red.shared::cluster.or.L2::cache_hint.b32 [0], 1, %d", "cvt.sat.u32.u16 _, %h", "cvt.sat.s8.s8 _, %h", "cvt.rn.bf16.u8 _, %h", "cvt.rzi.s8.bf16 _, %h",
      "suld.b.1d.wb.b32.trap _, [%d, {1}]", "sust.b.2d.ca.b32.trap [%d, {1,1}], 1", "sured.b.add.1d.s64.trap [%d, {1}], %d", "sured.b.and.1d.u32.trap [%d, {1}], 1",
      "sured.b.add.a1d.u32.trap [%d, {1,1}], 1", "txq.level.array_size.b32 _, [%d], 1", "suq.normalized_coords.b32 _, [%d]",
+     "mbarrier.arrive.b64 [0]", "mbarrier.arrive.release.b64 _, [0]", "mbarrier.arrive.cta.b64 _, [0]", "mbarrier.arrive.noComplete.release.cluster.b64 _, [0], 1",
+     "mbarrier.arrive.expect_tx.noComplete.b64 _, [0], 1", "mbarrier.try_wait.acquire.b64 %p, [0], %d", "mbarrier.expect_tx.cluster.b64 [0], 16",
+     "cp.async.ca.global.shared [%d], [%d], 4", "cp.async.bulk.global.shared::cta.mbarrier::complete_tx::bytes [0], [0], 16, [0]",
+     "cp.async.bulk.shared::cta.global.bulk_group [0], [0], 16", "bar.sync 16", "bar.arrive 1", "barrier.arrive.aligned 1", "vote.any.pred %p, %p",
+     "shfl.up.b32 _, 1, 1, 0", "match.any.sync.b32 _|%p, 1, -1", "fence.proxy.async.shared", "createpolicy.fractional.L2::evict_last.L2::evict_last.b64 %d",
      "discard.local.L2 [0], 128", "shfl.up.u32 _, 1, 1, 1", "redux.sync.add.b32 _, 1, 1", "bar.sync.popc 0", "ldmatrix.sync.aligned.row.m8n8.x1.b16 {_}, [0]"],
 )  # fmt: skip
 def test_what_does_not_go_together_is_refused(instruction: str) -> None:

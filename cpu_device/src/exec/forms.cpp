@@ -61,6 +61,7 @@ using Line = std::vector<Group>;
 Line line_of(const std::string &words) {
     Line line;
     for (std::string &text : split(words, ' ')) {
+        if (text.empty()) continue; // an alternative that has no words
         Group group;
         group.optional = text.back() == '?';
         if (group.optional) text.pop_back();
@@ -93,15 +94,19 @@ bool is_type(std::string_view word) {
     return ptx::type_of(word) != ptx::Type::unknown || (word.size() > 2 && word.substr(word.size() - 2) == "x2");
 }
 
-// Modifiers may come in another order than the ISA's, types may not.
+bool is_space(std::string_view word) {
+    return word == "global" || word.substr(0, word.find(':')) == "shared";
+}
+
+// Modifiers may come in another order than the ISA's; types, and state spaces, keep theirs.
 bool matches(const Line &line, std::vector<std::string_view> left) {
     for (const Group &group : line) {
-        bool type = false; // one was passed over
+        bool type = false, space = false; // one was passed over
         auto found = left.begin();
         for (; found != left.end(); ++found) {
-            const bool is = is_type(*found);
-            if (!(is && type) && std::find(group.words.begin(), group.words.end(), *found) != group.words.end()) break;
-            type = type || is;
+            bool dummy = false, &passed = is_type(*found) ? type : is_space(*found) ? space : dummy;
+            if (!passed && std::find(group.words.begin(), group.words.end(), *found) != group.words.end()) break;
+            passed = true;
         }
         if (found != left.end())
             left.erase(found);

@@ -331,8 +331,9 @@ void hint(Decoder &d, Form &f) {
 void createpolicy(Decoder &d, Form &f) {
     const int kind = f.take_one({"fractional", "range", "cvt"});
     if (kind < 0) d.fail("createpolicy needs .fractional, .range or .cvt");
-    for (const char *word : {"L2", "L2::evict_last", "L2::evict_normal", "L2::evict_first", "L2::evict_unchanged"})
-        f.take(word);
+    f.modifiers.erase(std::remove_if(f.modifiers.begin(), f.modifiers.end(),
+                                     [](std::string_view word) { return word.substr(0, 2) == "L2"; }),
+                      f.modifiers.end());
     take_space(f);
     if (kind == 1) {
         d.address(d.operand(f, 1), Space::global);

@@ -41,8 +41,10 @@ const Requirement rows[] = {
     {"atom", "acq_rel", 60, 70},
     {"atom", "shared::cta", 78, 30},
     {"atom", "shared::cluster", 78, 90},
+    {"bar", "cta", 78, 30},
     {"bar", "warp", 60, 70},
     {"bar", "red", 20, 20},
+    {"barrier", "cta", 78, 30},
     {"barrier", "cluster", 78, 90},
     {"barrier", "acquire", 80, 90},
     {"barrier", "release", 80, 90},
@@ -114,6 +116,7 @@ const Requirement rows[] = {
     {"fence", "acq_rel", 60, 70},
     {"fence", "^acquire", 86, 90},
     {"fence", "^release", 86, 90},
+    {"fence", "tensormap::generic", 83, 90},
     {"fence", "async", 80, 90},
     {"fence", "mbarrier_init", 80, 90},
     {"fence", "cluster", 78, 90},
@@ -143,6 +146,7 @@ const Requirement rows[] = {
     {"ld", "L2::256B", 74, 80},
     {"ld", "L2::64B", 74, 75},
     {"ld", "b128", 83, 70},
+    {"ld", "sys b128", 84, 70},
     {"ld", ">v8 b32", 88, 100},
     {"ld", ">v8 u32", 88, 100},
     {"ld", ">v8 s32", 88, 100},
@@ -160,6 +164,7 @@ const Requirement rows[] = {
     {"ld", "param::entry", 83, 20},
     {"ld", "param::func", 83, 20},
     {"ldu", "b128", 83, 70},
+    {"ldmatrix", "shared::cta", 78, 75},
     {"lop3", "or", 82, 70},
     {"lop3", "and", 82, 70},
     {"max", "f16", 70, 80},
@@ -184,6 +189,8 @@ const Requirement rows[] = {
     {"mbarrier", "arrive_drop relaxed", 86, 90},
     {"mbarrier", "test_wait relaxed", 86, 90},
     {"mbarrier", "try_wait relaxed", 86, 90},
+    {"membar", "proxy alias", 75, 70},
+    {"membar", "proxy async", 80, 90},
     {"min", "f16", 70, 80},
     {"min", "f16x2", 70, 80},
     {"min", "bf16", 70, 80},
@@ -244,6 +251,11 @@ const Requirement rows[] = {
     {"shfl", "sync", 60, 30},
     {"st", "L2::cache_hint", 74, 80},
     {"st", "b128", 83, 70},
+    {"st", "sys b128", 84, 70},
+    {"st", "L1::evict_last", 74, 70},
+    {"st", "L1::no_allocate", 74, 70},
+    {"st", "L1::evict_first", 74, 70},
+    {"st", "L1::evict_unchanged", 74, 70},
     {"st", ">v8 b32", 88, 100},
     {"st", ">v8 u32", 88, 100},
     {"st", ">v8 s32", 88, 100},
@@ -276,6 +288,7 @@ const Requirement rows[] = {
     {"tanh", "bf16", 78, 90},
     {"tanh", "bf16x2", 78, 90},
     {"vote", "sync", 60, 30},
+    {"wmma", "shared::cta", 78, 70},
 };
 
 const Refusal refused[] = {
@@ -338,6 +351,9 @@ void Decoder::require(int ptx, int target, const std::string &what, bool specifi
 }
 
 void Decoder::check_age(const Opcode &opcode, const ptx::Instruction &instruction) const {
+    if ((instruction.opcode == "vote" || instruction.opcode == "shfl") && !has_words(instruction, "sync") &&
+        !older_than(64) && target_number(image_.module.target) >= 70)
+        fail(instruction.opcode + " needs .sync from PTX ISA 6.4 on where the target is sm_70 or newer");
     require(opcode.ptx_major * 10 + opcode.ptx_minor, opcode.target, instruction.opcode);
     for (const Requirement &r : rows) {
         if (instruction.opcode != r.opcode || !has_words(instruction, r.words)) continue;
