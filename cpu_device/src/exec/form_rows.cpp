@@ -312,8 +312,8 @@ const FormRow rows[] = {
     {"wmma", "(load c;store d) sync aligned row|col ($w $m f16|f32|s32;m16n16k8 $m f32;m8n8k4 $m f64)"},
     {"wmma", "(load c;store d) sync aligned row|col m8n8k32|m8n8k128 $m s32"},
     {"wmma", "mma sync row|col row|col $w f16|f32 f16|f32"}, // before PTX ISA 6.3
-    {"wmma", "(load a|b|c;store d) sync row|col $w $m f16"},
-    {"wmma", "(load c;store d) sync row|col $w $m f32"},
+    {"wmma", "(load a|b|c;store d) sync row|col $w global|shared? f16"},
+    {"wmma", "(load c;store d) sync row|col $w global|shared? f32"},
     {"tex", "base|level|grad? $g v4 $T f32"},
     {"tex", "base|level? $g v4 $T s32"},
     {"tex", "base|level? cube|acube v4 $T f32"},
