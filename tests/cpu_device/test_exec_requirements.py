@@ -340,6 +340,10 @@ FORMS = [
     ("fence.release.sync_restrict::shared::cta.cluster", "8.6", "sm_90"),
     ("fence.proxy.async::generic.acquire.sync_restrict::shared::cluster.cluster", "8.6", "sm_90"),
     ("membar.proxy.alias", "7.5", "sm_75"),
+    ("ld.volatile.local.u32 %r0,[%d0]", "9.1", "sm_75"),
+    ("st.volatile.local.u32 [%d0],%r0", "9.1", "sm_75"),
+    ("ld.mmio.acquire.sys.u32 %r0,[%d0]", "9.3", "sm_75"),
+    ("st.mmio.release.sys.global.u32 [%d0],%r0", "9.3", "sm_75"),
     ("bar.cta.sync 0", "7.8", "sm_75"),
     ("barrier.cta.arrive 0,64", "7.8", "sm_75"),
     ("ldmatrix.sync.aligned.m8n8.x1.shared::cta.b16 {%r0},[%r1]", "7.8", "sm_75"),
@@ -360,7 +364,7 @@ FORMS = [
     ("red.relaxed.cluster.global.add.u32 [%d0],%r1", "7.8", "sm_90"),
 ]
 VERSIONS = ["6.3", "6.4", "6.5", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "7.7", "7.8", "8.0", "8.1", "8.2", "8.3", "8.4", "8.5", "8.6",
-            "8.7", "8.8"]  # fmt: skip
+            "8.7", "8.8", "9.0", "9.1", "9.2", "9.3"]  # fmt: skip
 TARGETS = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_90a", "sm_100", "sm_100a"]
 
 

@@ -71,9 +71,12 @@ Line line_of(const std::string &words) {
     return line;
 }
 
-bool names(const char *opcodes, std::string_view opcode) {
-    for (const std::string &name : split(opcodes, ' '))
+bool names(std::string_view opcodes, std::string_view opcode) {
+    while (!opcodes.empty()) {
+        const std::string_view name = opcodes.substr(0, opcodes.find(' '));
         if (name == opcode) return true;
+        opcodes.remove_prefix(std::min(opcodes.size(), name.size() + 1));
+    }
     return false;
 }
 
