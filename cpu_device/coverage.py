@@ -57,7 +57,7 @@ def forms(rows):
     """Modifiers that came later, grouped by when."""
     groups = defaultdict(list)
     for _, words, ptx, target, specific in rows:
-        name = "".join(f".{word}" for word in words.removeprefix(">").split()) or "all of it"
+        name = "".join(f".{word}" for word in words.lstrip(">^").split()) or "all of it"
         groups[since(ptx, target, specific)].append(name)
     return "; ".join(f"{' '.join(names)}: {when}" for when, names in groups.items())
 

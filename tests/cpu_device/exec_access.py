@@ -104,9 +104,7 @@ class Machine:
         self.lib = lib = ctypes.CDLL(str(library))
         lib.exec_load.restype = ctypes.c_void_p
         lib.exec_alloc.restype = lib.exec_recorded.restype = lib.exec_counted.restype = ctypes.c_uint64
-        lib.exec_level.restype = lib.exec_opcodes.restype = lib.exec_forms.restype = lib.exec_products.restype = (
-            ctypes.c_char_p
-        )
+        lib.exec_level.restype = lib.exec_opcodes.restype = lib.exec_forms.restype = ctypes.c_char_p
         lib.exec_alloc.argtypes = [ctypes.c_uint64]
         lib.exec_free.argtypes = [ctypes.c_uint64]
         lib.exec_unload.argtypes = [ctypes.c_void_p]
@@ -138,10 +136,6 @@ class Machine:
         rows = (line.split("\t") for line in self.lib.exec_forms().decode().splitlines())
         return [(opcodes.split(), words.split()) for opcodes, words in rows]
 
-    def products(self):
-        """(opcode, shape, types of the factors, types of the sums, operation of single bits)"""
-        return [line.split("\t") for line in self.lib.exec_products().decode().splitlines()]
-
     def executed(self):
         """(form, shapes of its operands) of the instructions that kernels have executed so far."""
         text = ctypes.create_string_buffer(self.lib.exec_recorded(None, ctypes.c_size_t(0)) + 1)
@@ -155,6 +149,13 @@ class Machine:
 
     def free(self, address):
         assert self.lib.exec_free(address)
+
+    def add_object(self, handle, fields):
+        """A texture or surface object; exec_api.cpp says what the numbers are."""
+        self.lib.exec_add_object(ctypes.c_uint64(handle), (ctypes.c_uint64 * len(fields))(*fields))
+
+    def remove_object(self, handle):
+        self.lib.exec_remove_object(ctypes.c_uint64(handle))
 
     def buffer(self, data):
         """A device buffer with these bytes; its address."""

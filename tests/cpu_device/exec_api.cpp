@@ -6,8 +6,8 @@
 #include "exec/decoder.hpp"
 #include "exec/forms.hpp"
 #include "exec/handlers.hpp"
-#include "exec/matrix.hpp"
 #include "exec/program.hpp"
+#include "exec/textures.hpp"
 #include "exec_record.hpp"
 #include "memory/written.hpp"
 
@@ -55,7 +55,7 @@ uint64_t exec_recorded(char *out, size_t size) {
     return text.size();
 }
 
-// The opcodes; the forms they have, sets written out; the shapes of matrix products.  All a row a line.
+// The opcodes; the forms they have, sets written out.  A row a line.
 const char *exec_opcodes() {
     static const std::string text = [] {
         std::string all;
@@ -70,24 +70,11 @@ const char *exec_forms() {
         std::string all;
         const FormTable table = forms();
         for (const FormRow *r = table.rows; r != table.rows + table.size; ++r)
-            all += std::string(r->opcodes) + "\t" + expanded(r->words) + "\n";
+            for (const std::string &words : expanded(r->words)) all += std::string(r->opcodes) + "\t" + words + "\n";
         return all;
     }();
     return text.c_str();
 }
-const char *exec_products() {
-    static const std::string text = [] {
-        std::string all;
-        for (const auto &[name, table] : {std::pair("mma", mma_shapes()), std::pair("wmma", wmma_shapes())})
-            for (const MatrixShape *s = table.rows; s != table.rows + table.size; ++s)
-                all += std::string(name) + "\tm" + std::to_string(s->m) + "n" + std::to_string(s->n) + "k" +
-                       std::to_string(s->k) + "\t" + s->inputs + "\t" + s->sums + "\t" + (s->word ? s->word : "") +
-                       "\n";
-        return all;
-    }();
-    return text.c_str();
-}
-
 // Instructions by lanes between the two calls, of one program.
 void exec_count(void *program) {
     recorder().forget(static_cast<Program *>(program)->state());
@@ -120,6 +107,31 @@ int exec_copy_out(void *to, uint64_t from, uint64_t size) {
     const Allocation *a = memory().find(from, size);
     if (a) std::memcpy(to, a->host + (from - a->base), size);
     return a != nullptr;
+}
+
+// A texture or surface object, as the driver would make it: what is common to its levels, then eight numbers for each of them.
+enum { kSurface, kKind, kBytes, kChannels, kIntegers, kLayered, kCube, kLevels, kCommon };
+void exec_add_object(uint64_t handle, const uint64_t *fields) {
+    const auto level = [&](const uint64_t *at) {
+        auto object = std::make_shared<TextureObject>();
+        Texels &t = object->texels;
+        t.address = at[0], t.bytes = at[1], t.width = at[2], t.height = at[3], t.depth = at[4];
+        t.pitch = at[5], t.slice = at[6];
+        t.layered = fields[kLayered], t.cube = fields[kCube];
+        t.format = {static_cast<TexelKind>(fields[kKind]), static_cast<uint8_t>(fields[kBytes]),
+                    static_cast<uint8_t>(fields[kChannels])};
+        object->is_surface = fields[kSurface];
+        object->as_integer = fields[kIntegers];
+        object->normalized_coordinates = t.cube;
+        object->most = static_cast<float>(fields[kLevels]);
+        return object;
+    };
+    const auto object = level(fields + kCommon);
+    for (uint64_t k = 1; k < fields[kLevels]; ++k) object->smaller.push_back(level(fields + kCommon + 8 * k));
+    add_texture(handle, object);
+}
+void exec_remove_object(uint64_t handle) {
+    remove_texture(handle);
 }
 
 int exec_global(void *program, const char *name, uint64_t *address, uint64_t *size) {

@@ -1,6 +1,7 @@
 """Which forms of instructions there are, by the device's own tables, and which of them tests have executed.
 
-A form is an opcode with its types and one of its modifiers (or none): (add, (f32,), rz).
+A form is an opcode with its types and one of its modifiers (or none): (add, (f32,), rz); of the opcodes in WHOLE it is the opcode with
+its types and all of its modifiers together.
 """
 
 import itertools
@@ -12,8 +13,8 @@ from tests.cpu_device.exec_access import Machine
 Words = tuple[str, ...]
 Form = tuple[str, Words, str]
 TYPE = re.compile(r"pred|b1|[bus]\d+|b?f16|bf16x2|f16x2|tf32|f32|f64|[us]16x2|f32x2|u?e\dm\d(x2)?|[us][24]")
-# opcodes that have tables or a decoder of their own: their forms are those of mma's and wmma's table; textures' tests are in C++ kernels
-PRODUCTS = ("mma", "wmma")
+# opcodes whose modifiers change what each other means: every combination is a form
+WHOLE = {"mma", "wmma", "tex", "tld4", "txq", "suld", "sust", "sured", "suq"}
 
 
 def is_type(word: str) -> bool:
@@ -24,7 +25,11 @@ def forms_of(opcode: str, modifiers: Iterable[str]) -> set[Form]:
     """Those that an instruction has."""
     words = tuple(modifiers)
     types = tuple(w for w in words if is_type(w))
-    return {(opcode, types, w) for w in words if not is_type(w)} | {(opcode, types, "")}
+    others = [w for w in words if not is_type(w)]
+    if opcode in WHOLE:  # in any order, but the layouts are of the operands in theirs
+        layouts = [w for w in others if w in ("row", "col")]
+        return {(opcode, types, ".".join([*sorted(w for w in others if w not in ("row", "col")), *layouts]))}
+    return {(opcode, types, w) for w in others} | {(opcode, types, "")}
 
 
 def choices(group: str) -> list[str]:
@@ -46,22 +51,17 @@ def spellings(groups: list[str]) -> Iterator[Words]:
                 yield tuple(filter(None, [*base[:k], word, *base[k + 1 :]]))
 
 
-def products(machine: Machine) -> set[Form]:
-    """Each shape of mma and wmma with its types."""
-    forms: set[Form] = set()
-    for opcode, shape, inputs, sums, word in machine.products():
-        for a, b, s in itertools.product(inputs.split(), inputs.split(), sums.split()):
-            types = (s, s) if opcode == "wmma" and a == "f16" else (s, a, b, s)
-            if opcode == "mma" or a == b:
-                forms |= {(opcode, types, shape)} | ({(opcode, types, word)} if word else set())
-    return forms
+def combinations(groups: list[str]) -> Iterator[Words]:
+    """All that a line of the table allows."""
+    for words in itertools.product(*map(choices, groups)):
+        yield tuple(filter(None, words))
 
 
 def all_forms(machine: Machine) -> set[Form]:
-    forms = products(machine)
+    forms: set[Form] = set()
     for opcodes, groups in machine.forms():
         for opcode in opcodes:
-            for words in spellings(groups):
+            for words in combinations(groups) if opcode in WHOLE else spellings(groups):
                 forms |= forms_of(opcode, words)
     listed = {form[0] for form in forms}
     return forms | {(opcode, (), "") for opcode in machine.opcodes() if opcode not in listed}

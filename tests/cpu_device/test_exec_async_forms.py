@@ -60,7 +60,9 @@ def test_one_thread_to_shared_memory(opcode: str) -> None:
         old, new = numbers(t, 128 // bits_of(t), rng), numbers(t, 128 // bits_of(t), rng)
         size = bits_of(t) // 8
         loads = "".join(f"ld.shared.b{bits_of(t)} %v{k}, [%c+{size * k}];" for k in range(n))
-        body = f"{loads} {access.text(opcode, '[%a]', access.registers('v'), '[%b]')} {WAIT} {BACK}"
+        place, barrier = ("[%a]", "[%b]") if access.space else ("[%x]", "[%y]")
+        wide = "cvt.u64.u32 %x, %a; cvta.shared.u64 %x, %x; cvt.u64.u32 %y, %b; cvta.shared.u64 %y, %y;"
+        body = f"{wide} {loads} {access.text(opcode, place, access.registers('v'), barrier)} {WAIT} {BACK}"
         got = outcome(kernel(body, t, access.bytes), bytes_of(old + new, t))
         want = new[:n] if opcode == "st" else [combined(access.words, t, old[0], new[0])]
         assert got == bytes_of(want + old[n:], t), access.words

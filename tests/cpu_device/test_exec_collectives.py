@@ -9,6 +9,7 @@ import random
 import struct
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from tests.cpu_device.exec_access import machine
@@ -108,3 +109,28 @@ shr.u32 %b, %m, %t; and.b32 %b, %b, 1; setp.eq.u32 %in, %b, 0; @%in bra OUT; {te
         for n, r in zip(lanes, model([values[n] & FULL for n in lanes], lanes), strict=True):
             want[n] = r & FULL
         assert list(got) == want, hex(mask)
+
+
+def test_before_sync() -> None:
+    """vote and shfl without .sync, as PTX ISA 6.3 still had them for sm_70; later modules are refused (test_exec_forms.py)."""
+    lanes = np.arange(32)
+    values = (lanes * 37 + 11) % 101
+    odd = values % 2 == 1
+    cases = {
+        "vote.ballot.b32 %d, %p;": np.full(32, (odd << lanes).sum()), "vote.all.pred %q, %p; selp.u32 %d, 1, 0, %q;": np.full(32, int(odd.all())),
+        "vote.any.pred %q, %p; selp.u32 %d, 1, 0, %q;": np.full(32, int(odd.any())), "vote.uni.pred %q, %p; selp.u32 %d, 1, 0, %q;": np.zeros(32, int),
+        "shfl.idx.b32 %d, %v, 5, 31;": np.full(32, values[5]), "shfl.bfly.b32 %d, %v, 3, 31;": values[lanes ^ 3],
+        "shfl.up.b32 %d|%q, %v, 2, 0; @!%q mov.u32 %d, 7;": np.where(lanes < 2, 7, values[lanes - 2]),
+        "shfl.down.b32 %d, %v, 4, 31;": values[np.where(lanes + 4 < 32, lanes + 4, lanes)],
+    }  # fmt: skip
+    text = [".version 6.3\n.target sm_70\n.address_size 64"]
+    for k, body in enumerate(cases):
+        text.append(f""".visible .entry k{k}(.param .u64 from, .param .u64 to) {{ .reg .b64 %f, %t; .reg .b32 %i, %v, %d, %x; .reg .pred %p, %q;
+        ld.param.u64 %f, [from]; ld.param.u64 %t, [to]; mov.u32 %i, %tid.x; mad.wide.u32 %f, %i, 4, %f; mad.wide.u32 %t, %i, 4, %t;
+        ld.global.u32 %v, [%f]; and.b32 %x, %v, 1; setp.ne.u32 %p, %x, 0; {body} st.global.u32 [%t], %d; ret; }}""")
+    m = machine()
+    module = m.load("\n".join(text))
+    source, target = m.buffer(values.astype("u4").tobytes()), m.alloc(128)
+    for k, (body, want) in enumerate(cases.items()):
+        module.run(f"k{k}", 1, 32, source, target)
+        assert np.array_equal(np.frombuffer(m.read(target, 128), "u4"), want.astype("u4")), body

@@ -69,6 +69,8 @@ def test_float_to_integer(level):
     for (fr, f), (to, (signed, bits)), (word, mode) in itertools.product(
         FORMATS.items(), INTEGERS.items(), WHOLE.items()
     ):
+        if fr == "bf16" and bits == 8:
+            continue  # there is no such conversion
         wide = fr == "f64" or bits == 64
         values = floats(f, N, len(cases))
         cases.append((f"cvt.{word}.{to}.{fr} {{d}}, {{a}}", to, fr, values,
@@ -82,6 +84,8 @@ def test_integer_to_float(level):
     for (to, g), (fr, (signed, bits)), mode in itertools.product(
         FORMATS.items(), INTEGERS.items(), ("rn", "rz", "rm", "rp")
     ):
+        if to == "bf16" and bits == 8:
+            continue
         values = integers(bits, signed, N, len(cases))
         cases.append(
             (f"cvt.{mode}.{to}.{fr} {{d}}, {{a}}", to, fr, values, lambda v, g=g, m=mode: g.round(Fraction(v), m))

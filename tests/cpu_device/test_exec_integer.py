@@ -14,6 +14,10 @@ def mask(bits):
     return (1 << bits) - 1
 
 
+def limits(sign, bits):
+    return (-(1 << (bits - 1)), mask(bits - 1)) if sign == "s" else (0, mask(bits))
+
+
 def trunc_div(a, b):
     q = abs(a) // abs(b)
     return q if (a < 0) == (b < 0) else -q
@@ -262,15 +266,16 @@ def cases():  # (instruction, result, operands, function)
     yield "mov.b32 {d}, {{{a}, {b}}}", "u32", ["u16", "u16"], lambda a, b: b << 16 | a
     yield "mov.b64 {{{d}, {e}}}, {a}; add.u32 {d}, {d}, {e}", "u32", ["u64"], lambda a: a + (a >> 32)
     sizes = {f"{s}{b}": (s, b) for s in "us" for b in (8, 16, 32, 64)}
-    for (to, (ts, tb)), (fr, (_, fb)) in itertools.product(sizes.items(), sizes.items()):
+    for (to, (ts, tb)), (fr, (fs, fb)) in itertools.product(sizes.items(), sizes.items()):
         yield (
             f"cvt.{to}.{fr} {{d}}, {{a}}",
             to,
             [fr],
             lambda a, ts=ts, tb=tb: to_signed(a, tb) if ts == "s" else a & mask(tb),
         )
-        low, high = (-(1 << (tb - 1)), mask(tb - 1)) if ts == "s" else (0, mask(tb))
-        yield f"cvt.sat.{to}.{fr} {{d}}, {{a}}", to, [fr], lambda a, lo=low, hi=high: clamp(a, lo, hi)
+        low, high = limits(ts, tb)
+        if limits(fs, fb)[0] < low or limits(fs, fb)[1] > high:
+            yield f"cvt.sat.{to}.{fr} {{d}}, {{a}}", to, [fr], lambda a, lo=low, hi=high: clamp(a, lo, hi)
 
 
 CASES = list(cases())

@@ -14,7 +14,7 @@ from tests.cpu_device.forms import is_type, spellings
 from tests.cpu_device.models import signed
 
 NUMBERS = ", ".join(str(k * 37 % 256) for k in range(128))
-HEAD = f".version 8.8\n.target sm_100a\n.address_size 64\n.const .align 32 .b8 constant[128] = {{{NUMBERS}}};\n"
+HEAD = f".version 9.5\n.target sm_100a\n.address_size 64\n.const .align 32 .b8 constant[128] = {{{NUMBERS}}};\n"
 SPACES = (
     "global",
     "shared",

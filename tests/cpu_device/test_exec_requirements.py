@@ -339,8 +339,20 @@ FORMS = [
     ("fence.acquire.sync_restrict::shared::cluster.cluster", "8.6", "sm_90"),
     ("fence.release.sync_restrict::shared::cta.cluster", "8.6", "sm_90"),
     ("fence.proxy.async::generic.acquire.sync_restrict::shared::cluster.cluster", "8.6", "sm_90"),
-    ("fence.acquire.gpu", "6.3", "sm_75"),
-    ("fence.release.cta", "6.3", "sm_75"),
+    ("membar.proxy.alias", "7.5", "sm_75"),
+    ("ld.volatile.local.u32 %r0,[%d0]", "9.1", "sm_75"),
+    ("st.volatile.local.u32 [%d0],%r0", "9.1", "sm_75"),
+    ("ld.mmio.acquire.sys.u32 %r0,[%d0]", "9.3", "sm_75"),
+    ("st.mmio.release.sys.global.u32 [%d0],%r0", "9.3", "sm_75"),
+    ("bar.cta.sync 0", "7.8", "sm_75"),
+    ("barrier.cta.arrive 0,64", "7.8", "sm_75"),
+    ("ldmatrix.sync.aligned.m8n8.x1.shared::cta.b16 {%r0},[%r1]", "7.8", "sm_75"),
+    ("membar.proxy.async", "8.0", "sm_90"),
+    ("st.global.L1::evict_last.u32 [%d0],%r0", "7.4", "sm_75"),
+    ("ld.relaxed.sys.global.b128 %Q0,[%d0]", "8.4", "sm_75"),
+    ("st.release.sys.global.b128 [%d0],%Q0", "8.4", "sm_75"),
+    ("fence.acquire.gpu", "8.6", "sm_90"),
+    ("fence.release.cta", "8.6", "sm_90"),
     ("mov.u32 %r0,%clusterid.x", "7.8", "sm_90"),
     ("mov.u32 %r0,%cluster_ctarank", "7.8", "sm_90"),
     ("mov.u32 %r0,%cluster_nctaid.x", "7.8", "sm_90"),
@@ -351,8 +363,8 @@ FORMS = [
     ("atom.relaxed.cluster.global.add.u32 %r0,[%d0],%r1", "7.8", "sm_90"),
     ("red.relaxed.cluster.global.add.u32 [%d0],%r1", "7.8", "sm_90"),
 ]
-VERSIONS = ["6.3", "6.4", "6.5", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "7.7", "7.8", "8.0", "8.1", "8.2", "8.3", "8.5", "8.6",
-            "8.7", "8.8"]  # fmt: skip
+VERSIONS = ["6.3", "6.4", "6.5", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "7.7", "7.8", "8.0", "8.1", "8.2", "8.3", "8.4", "8.5", "8.6",
+            "8.7", "8.8", "9.0", "9.1", "9.2", "9.3"]  # fmt: skip
 TARGETS = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_90a", "sm_100", "sm_100a"]
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import struct
 
-PTX, ELF, PACKED = 1, 2, 0x2000
+import zstandard
+
+PTX, ELF, TOGETHER, PACKED, ZSTANDARD = 1, 2, 0x100, 0x2000, 0x8000
 
 
 def lz4(data: bytes) -> bytes:
@@ -36,13 +38,42 @@ def lz4(data: bytes) -> bytes:
     return bytes(out)
 
 
+def zstd(data: bytes, level: int = 19, **how: bool) -> bytes:
+    """A frame of Zstandard."""
+    return zstandard.ZstdCompressor(level=level, **how).compress(data)
+
+
+def header(
+    kind: int, size: int, architecture: int = 70, flags: int = 0, packed: int = 0, unpacked: int = 0, before: int = 64
+) -> bytes:
+    """What stands before an image of a fat binary."""
+    sizes = (before, size, packed, 0, 0, 8, architecture, 0, 0, flags, 0, unpacked)
+    return struct.pack("<HHIQIIHHIIIQQQ", kind, 0x101, *sizes)
+
+
 def part(
     kind: int, payload: bytes, architecture: int = 70, flags: int = 0, packed: int = 0, unpacked: int = 0
 ) -> bytes:
     """One of the images in a fat binary."""
     payload += bytes(-len(payload) % 8)
-    sizes = (64, len(payload), packed, 0, 0, 8, architecture, 0, 0, flags, 0, unpacked)
-    return struct.pack("<HHIQIIHHIIIQQQ", kind, 0x101, *sizes) + payload
+    return header(kind, len(payload), architecture, flags, packed, unpacked) + payload
+
+
+def compressed(data: bytes, payload: bytes, flags: int, kind: int = PTX, architecture: int = 75) -> bytes:
+    """An image of which the payload is the compressed form."""
+    return part(kind, payload, architecture, flags, len(payload), len(data))
+
+
+def together(*images: tuple[int, bytes, int]) -> bytes:
+    """Images (kind, data, architecture) behind one another, compressed as one."""
+    table, data = b"", b""
+    for kind, image, architecture in images:
+        table += header(kind, len(image), architecture, before=len(data)) + bytes(16)
+        data += image
+    payload = zstd(data)
+    whole = payload + bytes(-len(payload) % 8)
+    first = header(TOGETHER, len(whole), 0, ZSTANDARD, len(payload), len(data), 64 + 8 + len(table))
+    return first + struct.pack("<II", len(images), 8 + len(table)) + table + whole
 
 
 def fat(*parts: bytes) -> bytes:
@@ -51,8 +82,7 @@ def fat(*parts: bytes) -> bytes:
 
 def packed(ptx: bytes) -> bytes:
     """The part of a fat binary that nvcc makes: compressed."""
-    data = lz4(ptx + b"\0")
-    return part(PTX, data, 75, PACKED, len(data), len(ptx) + 1)
+    return compressed(ptx + b"\0", lz4(ptx + b"\0"), PACKED)
 
 
 def cubin(ptx: bytes, section: bytes = b".nv_debug_ptx_txt") -> bytes:
@@ -82,6 +112,8 @@ def archive(*members: tuple[str, bytes]) -> bytes:
 def whole(ptx: bytes) -> list[bytes]:
     """One of each; all can be loaded or, the archive, linked."""
     machine_code = cubin(b"", b".text.of_another_k")
+    text = ptx + b"\0"
+    frames = zstd(text[:900], 3, write_content_size=False) + zstd(text[900:], -5, write_checksum=True)
     return [
         ptx + b"\0",
         fat(part(PTX, ptx + b"\0")),
@@ -90,6 +122,10 @@ def whole(ptx: bytes) -> list[bytes]:
         fat(part(ELF, cubin(ptx))),
         archive(("a.ptx", ptx), ("machine_code_for_a_gpu.o", machine_code)),
         archive(("fat.o", fat(packed(ptx)))),
+        fat(compressed(text, zstd(text), ZSTANDARD)),
+        fat(part(ELF, machine_code), compressed(text, frames, ZSTANDARD)),
+        fat(compressed(cubin(ptx), zstd(cubin(ptx), 1), ZSTANDARD, ELF)),
+        fat(together((ELF, machine_code, 80), (PTX, text, 75), (PTX, b"not this one", 120))),
     ]
 
 

@@ -41,7 +41,4 @@ struct Unusable {
 bool ptx_of_elf(const ImageBytes &image, std::string &ptx, Unusable &why);
 bool ptx_of_fat_binary(const ImageBytes &image, std::string &ptx, Unusable &why);
 
-// One block of LZ4 data.  https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
-bool expand_lz4(const std::string &in, uint64_t size, std::string &out);
-
 } // namespace cpu_device

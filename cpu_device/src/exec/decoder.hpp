@@ -73,6 +73,7 @@ class Decoder {
     void branch_table(const Form &f);
     uint32_t carry_flag();
     // Fails where the module's .version or .target is older than `what` needs: 78 is 7.8, 80 is sm_80.
+    bool older_than(int ptx) const; // the module's version
     void require(int ptx, int target, const std::string &what, bool specific = false) const;
     bool is_entry() const { return function_.is_entry; }
     ProgramImage &image() { return image_; }

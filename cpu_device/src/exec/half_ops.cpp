@@ -312,15 +312,22 @@ const Inst *to_tf32(Warp &w, const Inst *i) { // 10 bits of mantissa, in the upp
                 HALF_INTEGER(name, T, s64)
 #define HALF_INTEGER(name, T, I) {"cvt." #I "." name, &to_integer<I, T>}, {"cvt." name "." #I, &from_integer<T, I>},
 
-const Inst *flush_wide(Warp &w, const Inst *i) { // f64
-    u64 *d = at<u64>(w, i->d);
+// The upper half of an f64, flushed; with a flag it is rounded to that.
+const Inst *upper_half(Warp &w, const Inst *i) {
+    constexpr u64 low = 0xffffffff, infinity = 0x7ff0000000000000, sign = u64(1) << 63;
     const u64 *a = at<u64>(w, i->a);
-    each_active(w.mask, [=](int l) { d[l] = (a[l] & (u64(0x7ff) << 52)) ? a[l] : a[l] & (u64(1) << 63); });
+    u64 *d = at<u64>(w, i->d);
+    const u64 half = i->flags ? u64(1) << 31 : 0;
+    each_active(w.mask, [=](int l) {
+        const u64 v = a[l], upper = (v + half) & ~low;
+        const bool nan = (v & ~sign) > infinity;
+        d[l] = nan ? ~(sign | low) : v & infinity ? upper : v & sign;
+    });
     return i + 1;
 }
 
 const HandlerRow rows[] = {
-    {"flush.f64", &flush_wide},
+    {"upper.f64", &upper_half},
     HALF("f16", F16) HALF("bf16", BF16){"cvt.f16.f16", &half_to_half<F16, F16>},
     {"cvt.bf16.bf16", &half_to_half<BF16, BF16>},
     {"cvt.f16.bf16", &half_to_half<F16, BF16>},

@@ -224,6 +224,17 @@ template <class T, class Op> const Inst *setp(Warp &w, const Inst *i) {
     return finish_setp(w, i, ballot([=](int l) { return Op::run(a[l], b[l]); }));
 }
 
+// What div.approx divides by: what is above 2^126 is taken for infinite.
+const Inst *divisor(Warp &w, const Inst *i) {
+    constexpr u32 sign = u32(1) << 31, infinity = 0x7f800000, most = 0x7e800000;
+    const u32 *a = at<u32>(w, i->a);
+    each(w, at<u32>(w, i->d), [=](int l) {
+        const u32 v = a[l] & ~sign;
+        return v > most && v <= infinity ? infinity | (a[l] & sign) : a[l];
+    });
+    return i + 1;
+}
+
 template <class T>
 const Inst *testp(Warp &w, const Inst *i) { // imm: 0 finite 1 infinite 2 number 3 notanumber 4 normal 5 subnormal
     using R = raw<T>;
@@ -268,6 +279,7 @@ const HandlerRow rows[] = {
                         FORMS("sin", Sin, f32, 1) FORMS("cos", Cos, f32, 1)
                             FORMS("tanh", Tanh, f32, 1){"min.f32", &extreme<f32, false>},
     {"max.f32", &extreme<f32, true>},
+    {"divisor.f32", &divisor},
     {"min.f64", &extreme<f64, false>},
     {"max.f64", &extreme<f64, true>},
     {"abs.f32", &sign<f32, 0>},

@@ -1,6 +1,8 @@
 // The opcode table: arithmetic, comparison, moves and conversions.
 #include "pairs.hpp"
 
+#include <utility>
+
 namespace cpu_device {
 namespace {
 
@@ -191,11 +193,26 @@ void fma(Decoder &d, Form &f) {
     float_op(d, f, "fma", t, 3, flags);
 }
 
+// It multiplies by the reciprocal, which is zero of divisors above 2^126.
+void approximate_quotient(Decoder &d, Form &f, uint16_t flags) {
+    const uint32_t a = d.source(d.operand(f, 1), Type::f32), b = d.source(d.operand(f, 2), Type::f32);
+    const uint32_t divisor = d.temporary(4), to = d.destination(d.operand(f, 0), 4);
+    Inst &limit = d.emit("divisor.f32");
+    limit.d = divisor;
+    limit.a = b;
+    Inst &inst = d.emit(flags & kFtz ? "div.f32.ftz" : "div.f32");
+    inst.d = to;
+    inst.a = a;
+    inst.b = divisor;
+    inst.flags = flags;
+}
+
 void div(Decoder &d, Form &f) {
-    const bool fast = f.take_one({"approx", "full"}) >= 0;
+    const int fast = f.take_one({"approx", "full"});
     const uint16_t flags = take_flags(f);
     const Type t = only_type(d, f);
-    if (fast && (t != Type::f32 || f.rounded)) d.fail(".approx and .full are for .f32, without a rounding");
+    if (fast >= 0 && (t != Type::f32 || f.rounded)) d.fail(".approx and .full are for .f32, without a rounding");
+    if (fast == 0) return approximate_quotient(d, f, flags);
     if (is_float(t)) return float_op(d, f, "div", t, 2, flags);
     whole_flags(d, f, t, flags, 0);
     plain(d, f, std::string("div.") + signed_or_unsigned_name(t), t, 2);
@@ -243,14 +260,16 @@ void unary_float(Decoder &d, Form &f) { // rcp sqrt rsqrt ex2 lg2 sin cos tanh
     f.take("approx");
     const uint16_t flags = take_flags(f);
     const Type t = only_type(d, f);
-    if (t == Type::f64 && (flags & kFtz)) { // rcp and rsqrt: what goes in and what comes out is flushed
-        const std::string steps[] = {"flush.f64", f.written->opcode + ".f64", "flush.f64"};
+    if (t == Type::f64 && (flags & kFtz)) { // rcp and rsqrt: of the upper half, and only that is the result
         const uint32_t to = d.destination(d.operand(f, 0), 8);
         uint32_t from = d.source(d.operand(f, 1), t);
-        for (const std::string &step : steps) {
+        uint16_t rounded = 0;
+        for (const std::string &step :
+             {std::string("upper.f64"), f.written->opcode + ".f64", std::string("upper.f64")}) {
             Inst &inst = d.emit(step);
             inst.d = to;
             inst.a = from;
+            inst.flags = std::exchange(rounded, step[0] == 'u' ? uint16_t(0) : uint16_t(1));
             from = to;
         }
         return;

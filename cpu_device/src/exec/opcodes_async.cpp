@@ -20,17 +20,17 @@ void mbarrier_arrive(Decoder &d, Form &f, bool drop) {
     const bool expect = f.take("expect_tx"), partial = f.take("noComplete");
     bool remote;
     const Space space = take_state_space(f, remote) ? Space::shared : Space::generic;
-    const bool has_state = d.operands(f) > 1 && d.operand(f, 0).kind != Kind::address;
-    const size_t at = has_state ? 1 : 0;
+    if (d.operand(f, 0).kind == Kind::address) d.fail("a register for the state, or _, is wanted");
+    const size_t at = 1;
     uint32_t state = kDiscard;
-    if (has_state && d.operand(f, 0).kind != Kind::discard) {
+    if (d.operand(f, 0).kind != Kind::discard) {
         if (remote) d.fail("an arrival at another CTA's mbarrier returns no state: _ is wanted");
         state = d.destination(d.operand(f, 0), 8);
     }
     const bool counted = d.operands(f) > at + 1;
     if ((expect || partial) && !counted) d.fail("a count is wanted");
     if (counted && !expect && !partial) d.require(78, 90, "mbarrier with a count of arrivals");
-    if (has_state && state == kDiscard) d.require(71, 80, "mbarrier with _ for its state");
+    if (state == kDiscard) d.require(71, 80, "mbarrier with _ for its state");
     const uint32_t a = whole_address(d, d.operand(f, at), space, remote),
                    b = counted ? d.source(d.operand(f, at + 1), Type::u32) : d.constant(1, 4);
     Inst &inst = d.emit("mbarrier.arrive");
@@ -269,7 +269,7 @@ void store_async(Decoder &d, Form &f) {
     if (!f.take("mbarrier::complete_tx::bytes")) d.fail("st.async needs .mbarrier::complete_tx::bytes");
     take_order(f);
     bool remote;
-    take_state_space(f, remote);
+    const Space space = take_state_space(f, remote) ? Space::shared : Space::generic;
     const int count = take_vector(f);
     if (f.types.size() != 1) d.fail("st.async takes one type");
     const Type t = f.types[0];
@@ -281,8 +281,8 @@ void store_async(Decoder &d, Form &f) {
         values.push_back(d.source(value, t));
     if (static_cast<int>(values.size()) != count) d.fail("as many registers as the vector has elements are wanted");
     if (type_bytes(t) < 4 || type_bytes(t) * values.size() > 16) d.fail("st.async writes 4 to 16 bytes");
-    const uint32_t to = whole_address(d, d.operand(f, 0), Space::shared, remote),
-                   barrier = whole_address(d, d.operand(f, 2), Space::shared, remote), list = d.list(values);
+    const uint32_t to = whole_address(d, d.operand(f, 0), space, remote),
+                   barrier = whole_address(d, d.operand(f, 2), space, remote), list = d.list(values);
     Inst &inst = d.emit("st.async");
     inst.a = to;
     inst.b = barrier;
@@ -295,11 +295,10 @@ void reduce_async(Decoder &d, Form &f) {
     if (!f.take("mbarrier::complete_tx::bytes")) d.fail("red.async needs .mbarrier::complete_tx::bytes");
     take_order(f);
     bool remote;
-    take_state_space(f, remote);
+    const Space space = take_state_space(f, remote) ? Space::shared : Space::generic;
     const std::string op = reduction(d, f);
-    const uint32_t to = whole_address(d, d.operand(f, 0), Space::shared, remote),
-                   value = d.source(d.operand(f, 1), f.types[0]),
-                   barrier = whole_address(d, d.operand(f, 2), Space::shared, remote);
+    const uint32_t to = whole_address(d, d.operand(f, 0), space, remote), value = d.source(d.operand(f, 1), f.types[0]),
+                   barrier = whole_address(d, d.operand(f, 2), space, remote);
     Inst &inst = d.emit("red.async." + op);
     inst.a = to;
     inst.b = value;

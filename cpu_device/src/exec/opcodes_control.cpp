@@ -79,6 +79,9 @@ void bar(Decoder &d, Form &f) {
         k = 1;
     }
     const size_t last = d.operands(f) - (what == 2 ? 1 : 0);
+    const ptx::Operand &name = d.operand(f, k);
+    if (name.kind == Kind::integer && name.bits > 15) d.fail("barriers are numbered from 0 to 15");
+    if (what == 1 && k + 1 >= last) d.fail("an arrival needs the number of threads");
     uint32_t id = d.source(d.operand(f, k), Type::u32),
              count = k + 1 < last ? d.source(d.operand(f, k + 1), Type::u32) : 0, p = 0;
     const bool counted = k + 1 < last;
@@ -148,6 +151,7 @@ void match(Decoder &d, Form &f) {
     if (mode < 0 || f.types.size() != 1) d.fail("match needs a mode and a type");
     uint32_t to, p;
     pair(d, d.operand(f, 0), 4, to, p);
+    if (mode == 0 && p != kDiscard) d.fail("match.any has no predicate");
     uint32_t a = d.source(d.operand(f, 1), f.types[0]), members = d.source(d.operand(f, 2), Type::b32);
     Inst &inst = d.emit(std::string("match.") + unsigned_name(f.types[0]));
     inst.d = to;

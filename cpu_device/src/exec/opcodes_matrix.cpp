@@ -67,7 +67,7 @@ Written read(Decoder &d, Form &f) {
             d.fail(f.written->opcode + " with ." + refused + " is not supported by the CPU device",
                    Status::not_supported);
     if (!w.take("sync")) d.fail(f.written->opcode + " needs .sync");
-    w.take("aligned"); // optional before PTX ISA 6.3
+    if (!w.take("aligned") && !d.older_than(63)) d.fail(f.written->opcode + " needs .aligned");
     return w;
 }
 
@@ -166,11 +166,10 @@ Product product_of(const Written &w) {
     return p;
 }
 
-uint16_t arithmetic_flags(Decoder &d, Form &f, Written &w, const Product &p) {
+uint16_t arithmetic_flags(Decoder &d, Written &w, const Product &p) {
     uint16_t flags = 0;
     if (w.take("satfinite")) {
-        if (p.d == Element::s32 ? p.a == Element::b1 : f.written->opcode == "mma")
-            d.fail(".satfinite is for integers"); // wmma of f16 accepts it
+        if (p.d != Element::s32 || p.a == Element::b1) d.fail(".satfinite is for sums of integers");
         flags |= kSatFinite;
     }
     int k = 0;
@@ -200,7 +199,7 @@ void mma(Decoder &d, Form &f) {
     const bool quads = w.m == 8 && p.a == Element::f16;
     if (!quads && (w.columns[0] || !w.columns[1])) d.fail("mma of this shape needs .row.col");
     const bool is_and = take_popc(d, w, p);
-    const uint16_t flags = arithmetic_flags(d, f, w, p);
+    const uint16_t flags = arithmetic_flags(d, w, p);
     finish(d, f, w);
     if (p.c != p.d && !quads) d.fail("the accumulators' types differ");
     if (quads && p.c == Element::f32 && p.d == Element::f16) d.fail("the result cannot be narrower than C");
@@ -224,7 +223,7 @@ void wmma_mma(Decoder &d, Form &f, Written &w) {
     check(d, kWmma, w, p);
     if ((element_bits(p.a) < 8) && (w.columns[0] || !w.columns[1])) d.fail("wmma of this type needs .row.col");
     const bool is_and = take_popc(d, w, p);
-    const uint16_t flags = arithmetic_flags(d, f, w, p);
+    const uint16_t flags = arithmetic_flags(d, w, p);
     finish(d, f, w);
     product(d, f, w, p,
             {p.result().registers(), wmma_registers(p.left()), wmma_registers(p.right()), p.addend().registers()},

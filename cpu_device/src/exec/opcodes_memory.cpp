@@ -139,13 +139,14 @@ void load_store(Decoder &d, Form &f, bool load) {
     const bool remote = names_cluster(f);
     Space space = take_space(f);
     int count = take_vector(f);
-    f.take("unified");
     if (f.types.size() != 1) d.fail(f.written->opcode + " takes one type");
     const Type t = f.types[0];
     const uint32_t bytes = type_bytes(t);
-    const auto &value = d.operand(f, load ? 0 : 1);
+    const auto &value = d.operand(f, load ? 0 : 1), &where = d.operand(f, load ? 1 : 0);
+    if (!where.selector.empty() && (!load || (space != Space::generic && space != Space::global)))
+        d.fail(".unified is for loads of global memory");
     if (!load && space == Space::constant) d.fail("constant memory is read only");
-    const Place p = place(d, d.operand(f, load ? 1 : 0), space);
+    const Place p = place(d, where, space);
     if (!load && (p.space == "kernel" || p.space == "param")) d.fail("parameters of a kernel are read only");
     take_hint(d, f, 2);
     std::vector<uint32_t> list;
@@ -330,8 +331,9 @@ void hint(Decoder &d, Form &f) {
 void createpolicy(Decoder &d, Form &f) {
     const int kind = f.take_one({"fractional", "range", "cvt"});
     if (kind < 0) d.fail("createpolicy needs .fractional, .range or .cvt");
-    for (const char *word : {"L2", "L2::evict_last", "L2::evict_normal", "L2::evict_first", "L2::evict_unchanged"})
-        f.take(word);
+    f.modifiers.erase(std::remove_if(f.modifiers.begin(), f.modifiers.end(),
+                                     [](std::string_view word) { return word.substr(0, 2) == "L2"; }),
+                      f.modifiers.end());
     take_space(f);
     if (kind == 1) {
         d.address(d.operand(f, 1), Space::global);

@@ -41,8 +41,10 @@ const Requirement rows[] = {
     {"atom", "acq_rel", 60, 70},
     {"atom", "shared::cta", 78, 30},
     {"atom", "shared::cluster", 78, 90},
+    {"bar", "cta", 78, 30},
     {"bar", "warp", 60, 70},
     {"bar", "red", 20, 20},
+    {"barrier", "cta", 78, 30},
     {"barrier", "cluster", 78, 90},
     {"barrier", "acquire", 80, 90},
     {"barrier", "release", 80, 90},
@@ -63,10 +65,6 @@ const Requirement rows[] = {
     {"cvt", ">bf16 f16", 78, 90},
     {"cvt", ">f16 bf16", 78, 90},
     {"cvt", ">bf16 bf16", 78, 90},
-    {"cvt", ">bf16 u8", 78, 90},
-    {"cvt", ">u8 bf16", 78, 90},
-    {"cvt", ">bf16 s8", 78, 90},
-    {"cvt", ">s8 bf16", 78, 90},
     {"cvt", ">bf16 u16", 78, 90},
     {"cvt", ">u16 bf16", 78, 90},
     {"cvt", ">bf16 s16", 78, 90},
@@ -116,6 +114,9 @@ const Requirement rows[] = {
     {"fence", "proxy", 75, 70},
     {"fence", "sc", 60, 70},
     {"fence", "acq_rel", 60, 70},
+    {"fence", "^acquire", 86, 90},
+    {"fence", "^release", 86, 90},
+    {"fence", "tensormap::generic", 83, 90},
     {"fence", "async", 80, 90},
     {"fence", "mbarrier_init", 80, 90},
     {"fence", "cluster", 78, 90},
@@ -145,6 +146,7 @@ const Requirement rows[] = {
     {"ld", "L2::256B", 74, 80},
     {"ld", "L2::64B", 74, 75},
     {"ld", "b128", 83, 70},
+    {"ld", "sys b128", 84, 70},
     {"ld", ">v8 b32", 88, 100},
     {"ld", ">v8 u32", 88, 100},
     {"ld", ">v8 s32", 88, 100},
@@ -156,11 +158,15 @@ const Requirement rows[] = {
     {"ld", "shared::cta", 78, 30},
     {"ld", "shared::cluster", 78, 90},
     {"ld", "mmio", 82, 70},
+    {"ld", "volatile local", 91, 20},
+    {"ld", "mmio acquire", 93, 70},
     {"ld", "relaxed", 60, 70},
     {"ld", "cluster", 78, 90},
     {"ld", "acquire", 60, 70},
     {"ld", "param::entry", 83, 20},
     {"ld", "param::func", 83, 20},
+    {"ldu", "b128", 83, 70},
+    {"ldmatrix", "shared::cta", 78, 75},
     {"lop3", "or", 82, 70},
     {"lop3", "and", 82, 70},
     {"max", "f16", 70, 80},
@@ -185,6 +191,8 @@ const Requirement rows[] = {
     {"mbarrier", "arrive_drop relaxed", 86, 90},
     {"mbarrier", "test_wait relaxed", 86, 90},
     {"mbarrier", "try_wait relaxed", 86, 90},
+    {"membar", "proxy alias", 75, 70},
+    {"membar", "proxy async", 80, 90},
     {"min", "f16", 70, 80},
     {"min", "f16x2", 70, 80},
     {"min", "bf16", 70, 80},
@@ -245,6 +253,11 @@ const Requirement rows[] = {
     {"shfl", "sync", 60, 30},
     {"st", "L2::cache_hint", 74, 80},
     {"st", "b128", 83, 70},
+    {"st", "sys b128", 84, 70},
+    {"st", "L1::evict_last", 74, 70},
+    {"st", "L1::no_allocate", 74, 70},
+    {"st", "L1::evict_first", 74, 70},
+    {"st", "L1::evict_unchanged", 74, 70},
     {"st", ">v8 b32", 88, 100},
     {"st", ">v8 u32", 88, 100},
     {"st", ">v8 s32", 88, 100},
@@ -256,6 +269,9 @@ const Requirement rows[] = {
     {"st", "shared::cta", 78, 30},
     {"st", "shared::cluster", 78, 90},
     {"st", "mmio", 82, 70},
+    {"st", "volatile local", 91, 20},
+    {"st", "mmio release", 93, 70},
+    {"st", "param::func", 83, 20},
     {"st", "relaxed", 60, 70},
     {"st", "cluster", 78, 90},
     {"st", "release", 60, 70},
@@ -267,11 +283,16 @@ const Requirement rows[] = {
     {"sub", ">f32 f16", 86, 100},
     {"sub", ">f32 bf16", 86, 100},
     {"sub", "f32x2", 86, 100},
+    {"sured", "min u64", 81, 20},
+    {"sured", "min s64", 81, 20},
+    {"sured", "max u64", 81, 20},
+    {"sured", "max s64", 81, 20},
     {"tanh", "f16", 70, 75},
     {"tanh", "f16x2", 70, 75},
     {"tanh", "bf16", 78, 90},
     {"tanh", "bf16x2", 78, 90},
     {"vote", "sync", 60, 30},
+    {"wmma", "shared::cta", 78, 70},
 };
 
 const Refusal refused[] = {
@@ -283,9 +304,10 @@ const Refusal refused[] = {
     {"wgmma", "products of a warp group (sm_90a)"},
 };
 
-// Are all words among the modifiers?  After a '>': in this order.
+// Are all words among the modifiers?  After a '>': in this order; after a '^': is the word the first of them?
 bool has_words(const ptx::Instruction &instruction, std::string_view words) {
     const auto &all = instruction.modifiers;
+    if (!words.empty() && words[0] == '^') return !all.empty() && all[0] == words.substr(1);
     const bool ordered = !words.empty() && words[0] == '>';
     if (ordered) words.remove_prefix(1);
     for (auto from = all.begin(); !words.empty();) {
@@ -317,9 +339,13 @@ int target_number(const std::string &target) {
     return digits == std::string::npos || target.size() - digits > 8 ? 0 : std::atoi(target.c_str() + digits);
 }
 
+bool Decoder::older_than(int ptx) const {
+    return image_.module.version_major * 10 + image_.module.version_minor < ptx;
+}
+
 void Decoder::require(int ptx, int target, const std::string &what, bool specific) const {
     const ptx::Module &m = image_.module;
-    if (m.version_major * 10 + m.version_minor < ptx)
+    if (older_than(ptx))
         fail(what + " needs PTX ISA " + version(ptx) + " or newer; the module's .version is " +
              version(m.version_major * 10 + m.version_minor));
     const char last = m.target.empty() ? ' ' : m.target.back();
@@ -329,11 +355,15 @@ void Decoder::require(int ptx, int target, const std::string &what, bool specifi
 }
 
 void Decoder::check_age(const Opcode &opcode, const ptx::Instruction &instruction) const {
+    if ((instruction.opcode == "vote" || instruction.opcode == "shfl") && !has_words(instruction, "sync") &&
+        !older_than(64) && target_number(image_.module.target) >= 70)
+        fail(instruction.opcode + " needs .sync from PTX ISA 6.4 on where the target is sm_70 or newer");
     require(opcode.ptx_major * 10 + opcode.ptx_minor, opcode.target, instruction.opcode);
     for (const Requirement &r : rows) {
         if (instruction.opcode != r.opcode || !has_words(instruction, r.words)) continue;
         std::string what = instruction.opcode + (*r.words ? " with ." : "");
-        for (const char *c = r.words + (r.words[0] == '>'); *c; ++c) *c == ' ' ? what += " ." : what += *c;
+        for (const char *c = r.words + (r.words[0] == '>' || r.words[0] == '^'); *c; ++c)
+            *c == ' ' ? what += " ." : what += *c;
         require(r.ptx, r.target, what, r.specific);
     }
 }

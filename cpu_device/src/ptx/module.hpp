@@ -82,7 +82,7 @@ struct Operand {
     double number = 0;
     std::vector<Operand> parts;
     Place place;
-    std::string selector; // video instructions: a.b0, a.h1, a.b3210: the part without the dot
+    std::string selector; // video instructions: a.b0, a.h1, a.b3210: the part without the dot; [a].unified
 };
 
 struct Instruction {

@@ -166,7 +166,7 @@ Operand InstructionParser::address() {
     offset(result.bits);
     while (reader_.accept(',')) result.parts.push_back(operand());
     reader_.expect(']', "behind an address");
-    reader_.accept_dotted("unified");
+    if (reader_.accept_dotted("unified")) result.selector = "unified";
     return result;
 }
 
