@@ -79,7 +79,7 @@ RUNTIME = """
 import json, sys
 from cubind import cpu
 seed, turns, functions, TRACE = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]), len(sys.argv) > 4
-cudart = ctypes.CDLL(cpu.libdir() + "/libcudart.so.13")
+cudart = ctypes.CDLL(os.environ.get("CUBIND_RUNTIME_LIBRARY") or cpu.libdir() + "/libcudart.so.13")
 state = {}
 
 def begin():
