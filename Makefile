@@ -105,6 +105,7 @@ $(BENCH)/installed: pyproject.toml tools/install.py
 $(CLIENTS)/installed: pyproject.toml tools/install.py
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python tools/install.py clients
+	$(CLIENTS)/bin/python tools/install.py clients-older $(CLIENTS)/older
 	timeout 300 $(CLIENTS)/bin/python tools/install.py triton || echo "no Triton: its tests will be skipped"
 	touch $@
 

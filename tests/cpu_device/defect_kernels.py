@@ -128,4 +128,21 @@ extern "C" __global__ void atomic_one_too_far(u64 *y) {
 extern "C" __global__ void vector_too_far(const float4 *x, float4 *y) {
     y[threadIdx.x] = x[threadIdx.x];                    // vector_too_far
 }
+extern "C" __global__ void missing_barrier(int *y) {
+    __shared__ int s[64];
+    s[threadIdx.x] = threadIdx.x + 1;                   // missing_barrier
+    y[threadIdx.x] = s[threadIdx.x ^ 32];
+}
+extern "C" __global__ void racing_blocks(int *y) {
+    *y = *y + 1;                                        // racing_blocks
+}
+extern "C" __global__ void shared_not_written(int *y) {
+    __shared__ int s[64];
+    if (threadIdx.x != 5) s[threadIdx.x] = 1;
+    __syncthreads();
+    y[threadIdx.x] = s[threadIdx.x];                    // shared_not_written
+}
+extern "C" __global__ void device_not_written(const int *x, int *y) {
+    y[threadIdx.x] = x[threadIdx.x];                    // device_not_written
+}
 """

@@ -50,6 +50,10 @@ DEFECTS = {
     "printf_text_wild": ("go(1, 1, 4096)", ADDRESS, 0, 0, ["a text for printf is not readable"]),
     "atomic_one_too_far": ("go(1, 9, put(64))", ADDRESS, 0, 8, ["atomic access of 8 bytes", "0 bytes behind the end of the allocation of 64 bytes"]),
     "vector_too_far": ("go(1, 5, put(76), put(80))", ADDRESS, 0, 4, ["read of 16 bytes", "allocation of 76 bytes"]),
+    "missing_barrier": ("checked('races', 1, 64, put(256))", "LAUNCH_FAILED", 0, 32, ["race on shared memory: write of 4 bytes", "byte 128 of variable", "the read: block (0, 0, 0), thread (0, 0, 0)"]),
+    "racing_blocks": ("checked('races', 2, 1, put(4))", "LAUNCH_FAILED", 1, 0, ["race on global memory", "byte 0 of the allocation of 4 bytes", "the write: block (0, 0, 0), thread (0, 0, 0)"]),
+    "shared_not_written": ("checked('uninitialised', 1, 64, put(256))", "LAUNCH_FAILED", 0, 5, ["read of 4 bytes of shared memory that nothing wrote", "byte 20 of variable"]),
+    "device_not_written": ("checked('uninitialised', 1, 16, half_written(64), put(64))", "LAUNCH_FAILED", 0, 8, ["read of 4 bytes of global memory that nothing wrote", "byte 32 of the allocation of 64 bytes"]),
 }  # fmt: skip
 RUN = """
 import array, ctypes, json, sys
@@ -84,22 +88,33 @@ def queued(size):
     d.cuMemFreeAsync(pointer, stream)
     d.cuLaunchKernel(kernel, 1, 1, 1, 8, 1, 1, 0, stream, (pointer,))
     d.cuStreamSynchronize(stream)
+def checked(what, *launch):
+    cpu.check(**{what: True})
+    go(*(one() if callable(one) else one for one in launch))
+def half_written(size):
+    "Allocated while the checker is on."
+    def made():
+        pointer = d.cuMemAlloc(size)
+        d.cuMemcpyHtoD(pointer, bytes(size // 2), size // 2)
+        return pointer
+    return made
 
 found = {}
 for name, expression in json.loads(sys.argv[2]).items():
     d.cuCtxSetCurrent(context)
     module = d.cuModuleLoadData(ptx + b"\\0")
     kernel = d.cuModuleGetFunction(module, name)
-    status, later = "CUDA_SUCCESS", ""
+    status, later, text = "CUDA_SUCCESS", "", ""
     try:
         eval(expression)
     except CudaError as error:
-        status = error.name
+        status, text = error.name, str(error)
         try:
             d.cuMemAlloc(4)
         except CudaError as error:
             later = error.name
-    found[name] = [status, later, cpu.last_report()]
+    found[name] = [status, later, cpu.last_report(), text]
+    cpu.check(races=False, uninitialised=False)
     d.cuDevicePrimaryCtxReset(0)
     context = d.cuDevicePrimaryCtxRetain(0)
 print()
@@ -120,9 +135,9 @@ def outcome(request: pytest.FixtureRequest) -> tuple[list[str], dict[str, list[s
 def test_a_defect_is_found(name: str, outcome: tuple[list[str], dict[str, list[str]]]) -> None:
     lines, found = outcome
     _, expected, block, thread, words = DEFECTS[name]
-    status, later, report = found[name]
+    status, later, report, text = found[name]
     assert status == later == f"CUDA_ERROR_{expected}", (status, later, report)
-    assert f"[{status}]" in report
+    assert f"[{status}]" in report and all(line.strip() in text for line in report.splitlines()), text
     place = re.search(r"in kernel (\w+), block \((\d+), 0, 0\), thread \((\d+), 0, 0\)", report)
     assert place and place[1] == name and int(place[2]) == block, report
     assert thread is None or int(place[3]) == thread, report

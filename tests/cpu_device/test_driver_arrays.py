@@ -22,8 +22,12 @@ def test_descriptions_and_lifetimes() -> None:
     assert (q.Width, q.Height, q.Format, q.NumChannels) == (10, 5, F.CU_AD_FORMAT_FLOAT, 2)
     q = d.cuArray3DGetDescriptor(a)
     assert (q.Width, q.Height, q.Depth, q.Flags) == (10, 5, 0, 0)
+    # it has memory of its own, all of it
+    assert name(d.cuArrayGetMemoryRequirements, a, 0) == name(d.cuArrayGetSparseProperties, a) == bad
+    assert name(d.cuArrayGetMemoryRequirements, a, 9) == "CUDA_ERROR_INVALID_DEVICE"
     d.cuArrayDestroy(a)
     assert d.cuMemGetInfo()[0] == free
+    assert name(d.cuArrayGetMemoryRequirements, a, 0) == name(d.cuArrayGetSparseProperties, a) == "CUDA_ERROR_INVALID_HANDLE"
     assert name(d.cuArrayDestroy, a) == name(d.cuArrayGetDescriptor, a) == "CUDA_ERROR_INVALID_HANDLE"
     for change in ({"Width": 0}, {"NumChannels": 3}, {"NumChannels": 0}, {"Width": 1 << 40}):
         arguments = {"Width": 10, "Height": 5, "Format": F.CU_AD_FORMAT_FLOAT, "NumChannels": 1} | change
@@ -53,6 +57,8 @@ def test_mipmapped_arrays() -> None:
         sizes.append((q.Width, q.Height))
     assert sizes == [(20, 6), (10, 3), (5, 1), (2, 1), (1, 1)]
     assert name(d.cuMipmappedArrayGetLevel, m, 5) == bad == name(d.cuMipmappedArrayCreate, p, 0)
+    assert name(d.cuMipmappedArrayGetMemoryRequirements, m, 0) == name(d.cuMipmappedArrayGetSparseProperties, m) == bad
+    assert name(d.cuMipmappedArrayGetMemoryRequirements, m, -1) == "CUDA_ERROR_INVALID_DEVICE"
     level = d.cuMipmappedArrayGetLevel(m, 1)
     assert d.cuMipmappedArrayGetLevel(m, 1) == level and name(d.cuArrayDestroy, level) == bad
     d.cuMipmappedArrayDestroy(m)

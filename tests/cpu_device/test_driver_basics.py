@@ -136,6 +136,32 @@ def test_created_contexts_and_the_stack() -> None:
     """)
 
 
+def test_contexts_as_older_programs_use_them() -> None:
+    """The first cuCtxCreate, by its exported name; users that come and go."""
+    on_cpu("""
+    import ctypes
+    library, made = ctypes.CDLL(LIBRARY), ctypes.c_void_p()
+    assert library.cuCtxCreate(ctypes.byref(made), 0, 0) == 0 and int(d.cuCtxGetCurrent()) == made.value
+    assert library.cuCtxCreate(ctypes.byref(ctypes.c_void_p()), 0, 7) == 101
+    one = d.cuCtxGetCurrent()
+    assert d.cuCtxAttach(0) == one == d.cuCtxAttach(0)
+    assert name(d.cuCtxAttach, 1) == "CUDA_ERROR_INVALID_VALUE"
+    d.cuCtxDetach(one)
+    d.cuCtxDetach(one)
+    assert d.cuCtxGetCurrent() == one
+    d.cuCtxPushCurrent(context)
+    assert name(d.cuCtxDetach, one) == "CUDA_ERROR_INVALID_CONTEXT"      # it is not current
+    d.cuCtxPopCurrent()
+    d.cuCtxDetach(one)                                                   # the last
+    assert d.cuCtxGetCurrent() == context
+    assert name(d.cuCtxDetach, one) == name(d.cuCtxSetCurrent, one) == "CUDA_ERROR_INVALID_CONTEXT"
+    d.cuCtxDetach(d.cuCtxAttach(0))                                      # a primary context has users of its own
+    assert d.cuCtxGetCurrent() == context and d.cuMemAlloc(4)
+    d.cuCtxSetCurrent(None)
+    assert name(d.cuCtxAttach, 0) == "CUDA_ERROR_INVALID_CONTEXT"
+    """)
+
+
 def test_settings_of_a_context() -> None:
     on_cpu("""
     L = d.CUlimit

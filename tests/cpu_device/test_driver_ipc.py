@@ -257,6 +257,58 @@ def test_pools_of_another_process() -> None:
     ''')
 
 
+def test_host_pools_of_another_process() -> None:
+    """Memory of a NUMA node's pool is the host's in both processes; pools that are nowhere in particular stay in theirs."""
+    run('''
+    import ctypes
+    L = d.CUmemLocationType
+    def props(where, handles=FD, of=1): return d.CUmemPoolProps(allocType=of, handleTypes=handles, location={"type": where, "id": 0})
+    assert d.cuDeviceGetAttribute(d.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_HOST_NUMA_ID, 0) == 0
+    pool = d.cuMemPoolCreate(props(L.CU_MEM_LOCATION_TYPE_HOST_NUMA))
+    number = ctypes.c_int(-1)
+    assert ctypes.CDLL(LIBRARY).cuMemPoolExportToShareableHandle(ctypes.byref(number), ctypes.c_uint64(int(pool)), 1, ctypes.c_uint64(0)) == 0
+    s = d.cuStreamCreate(1)
+    beside, p = (d.cuMemAllocFromPoolAsync(4000, pool, s) for _ in range(2))
+    d.cuStreamSynchronize(s)
+    ours = (ctypes.c_uint32 * 1000).from_address(int(p))
+    ours[:] = range(1000)
+    other = Other(f"""
+        import ctypes, mmap
+        pool = d.cuMemPoolImportFromShareableHandle({number.value}, FD, 0)
+        data = d.CUmemPoolPtrExportData(reserved=hear())
+        for turn in range(3):
+            q = d.cuMemPoolImportPointer(pool, data)
+            theirs = (ctypes.c_uint32 * 1000).from_address(int(q))
+            assert list(theirs) == [turn, *range(1, 1000)] == words(q, 1000)
+            A = d.CUpointer_attribute
+            assert d.cuPointerGetAttribute(A.CU_POINTER_ATTRIBUTE_MEMORY_TYPE, q) == 1
+            launch("fill", q, turn + 1, 1)
+            d.cuCtxSynchronize()
+            assert theirs[0] == turn + 1
+            d.cuMemFreeAsync(q, None)
+            d.cuCtxSynchronize()
+            inside = [line.split()[1] for line in open("/proc/self/maps")
+                      if int(line.split("-")[0], 16) <= int(q) < int(line.split("-")[1].split()[0], 16)]
+            assert inside == ["---s"], inside             # the host's no more
+            p = d.cuMemAlloc(4000)
+            d.cuMemsetD32(p, 7, 1000)
+            d.cuCtxSynchronize()
+            d.cuMemFree(p)
+        q = d.cuMemPoolImportPointer(pool, data)
+        launch("fill", q + 4000, 1, 1)                  # outside: a fault as anywhere
+        assert name(d.cuCtxSynchronize) == "CUDA_ERROR_ILLEGAL_ADDRESS"
+        say()
+    """, number.value)
+    other.say(bytes(d.cuMemPoolExportPointer(p)))
+    other.hear()
+    other.done()
+    assert ours[:] == [3, *range(1, 1000)]
+    for bad in (props(L.CU_MEM_LOCATION_TYPE_HOST), props(L.CU_MEM_LOCATION_TYPE_HOST_NUMA, of=2)):
+        assert name(d.cuMemPoolCreate, bad) == "CUDA_ERROR_INVALID_VALUE"
+    assert name(d.cuMemPoolCreate, props(L.CU_MEM_LOCATION_TYPE_HOST_NUMA, 8)) == "CUDA_ERROR_NOT_SUPPORTED"
+    ''')
+
+
 def test_virtual_memory_of_another_process() -> None:
     run('''
     import ctypes

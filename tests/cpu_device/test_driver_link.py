@@ -88,6 +88,52 @@ def test_functions_and_variables_of_other_modules() -> None:
     """)
 
 
+def test_prototypes_that_differ() -> None:
+    """Alignments, .reg and types of one size are no hindrance, nor is a result that one side does not have; sizes and numbers are."""
+    on_links(r"""
+    def caller(declared, call):
+        return store("go", "{ .param .b32 a; .param .align 8 .b8 s[8]; .param .b64 r; mov.u32 %w, 5; st.param.b32 [a], %w; st.param.b32 [s+4], %w;"
+                     + call + " }", ".extern .func " + declared + ";\n")
+    def run(declared, call, defined, body):
+        ours, theirs = caller(declared, call), ".visible .func " + defined + " { .reg .b32 %x; .reg .b64 %y; " + body + " ret; }\n"
+        answers = set()
+        for parts, k in (((ours, theirs), 0), ((theirs, ours), 1)):
+            info = bytearray(500)
+            options = [O.CU_JIT_INFO_LOG_BUFFER, O.CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES]
+            status, log, image = link(*parts, options=options, values=[info, len(info)])
+            warning = info[:info.index(0)].decode()
+            where = f" in 'part{k}', first specified in 'part{1 - k}'\n"
+            for message, level in ((log, "error   : "), (warning, "warning : ")):
+                assert message in ("", level + "Prototype doesn't match for 'f'" + where), message
+            answers.add((status, bool(log), bool(warning), result(image)[0] if image else None))
+        assert len(answers) == 1, answers
+        return answers.pop()
+    good, no = "CUDA_SUCCESS", "CUDA_ERROR_NO_BINARY_FOR_GPU"
+    by_value, plus = "(.param .b32 r) f(.param .b32 p)", "ld.param.b32 %x, [p]; add.u32 %x, %x, 1; st.param.b32 [r], %x;"
+    call = "call (%v), f, (a);"
+    assert run(by_value, call, "(.param .b32 z) f(.param .b32 y)", plus.replace("[p]", "[y]").replace("[r]", "[z]")) == (good, False, False, 6)
+    assert run("(.reg .b32 r) f(.reg .b32 p)", "call (%v), f, (%w);", by_value, plus) == (good, False, False, 6)
+    in_struct = "ld.param.b32 %x, [p+4]; st.param.b32 [r], %x;"
+    for ours, theirs in ((8, 4), (4, 8)):
+        assert run(f"(.param .b32 r) f(.param .align {ours} .b8 p[8])", "call (%v), f, (s);",
+                   f"(.param .b32 r) f(.param .align {theirs} .b8 p[8])", in_struct) == (good, False, False, 5)
+    # types of one size: with a word
+    assert run(by_value, call, "(.param .f32 r) f(.param .s32 p)", plus) == (good, False, True, 6)
+    assert run("(.param .b32 r) f(.param .b64 p)", "call (%v), f, (s);", "(.param .b32 r) f(.param .align 4 .b8 p[8])", in_struct) == (good, False, True, 5)
+    # a result that is not there has no particular value
+    status, error, warned, _ = run("(.param .b64 r) f(.param .b32 p)", "call (r), f, (a); mov.u32 %v, 9;", "f(.param .b32 p)", "")
+    assert (status, error, warned, _) == (good, False, True, 9)
+    assert run("f(.param .b32 p)", "call f, (a); mov.u32 %v, 8;", by_value, plus) == (good, False, True, 8)
+    # other sizes and numbers
+    for defined in ("(.param .b64 r) f(.param .b32 p)", "(.param .b32 r) f(.param .b64 p)", "(.param .b32 r) f(.param .b32 p, .param .b32 q)",
+                    "(.param .b32 r) f()", "(.param .b32 r) f(.param .align 4 .b8 p[8])"):
+        assert run(by_value, call, defined, "") == (no, True, False, None), defined
+    # in one module a call is what its function is
+    alone = (HEAD + ".func f() { ret; }\n" + store("go", "call (%v), f, ();")).encode() + b"\0"
+    assert name(d.cuModuleLoadData, alone) == "CUDA_ERROR_INVALID_PTX"
+    """)
+
+
 def test_names_that_are_a_modules_own() -> None:
     on_links(r"""
     # each module has an f, a table and a section of its own

@@ -84,9 +84,33 @@ o = r.cudaCreateTextureObject(resource_of, how, None)
 x = rng.uniform(-2, 2, (100, 2)).astype(np.float32)
 got = run(fetcher("tex.2d.v4.f32.f32", TWO, 2), o, x, np.float32)
 check(got, model(data / 255.0, x, "wrap", True, True, (0, 0, 0, 0)))
+# what it was made of, in the runtime's words
+said, how_said = r.cudaGetTextureObjectResourceDesc(o), r.cudaGetTextureObjectTextureDesc(o)
+assert said.resType == r.cudaResourceType.cudaResourceTypeArray and int(said.res.array.array) == int(a)
+assert [int(m) for m in how_said.addressMode] == [0] * 3 and int(how_said.filterMode) == 1 and int(how_said.readMode) == 1
+assert how_said.normalizedCoords == 1 and how_said.sRGB == 0
 r.cudaDestroyTextureObject(o)
 s = r.cudaCreateSurfaceObject(resource_of)
+assert int(r.cudaGetSurfaceObjectResourceDesc(s).res.array.array) == int(a)
 r.cudaDestroySurfaceObject(s)
+linear, plain = r.cudaResourceDesc(), r.cudaTextureDesc()
+p = r.cudaMalloc(4096)
+linear.resType = r.cudaResourceType.cudaResourceTypeLinear
+linear.res.linear.devPtr, linear.res.linear.sizeInBytes = p, 4096
+linear.res.linear.desc = r.cudaCreateChannelDesc(32, 32, 0, 0, r.cudaChannelFormatKind.cudaChannelFormatKindFloat)
+t = r.cudaCreateTextureObject(linear, plain, None)
+said = r.cudaGetTextureObjectResourceDesc(t)
+one = said.res.linear
+assert int(said.resType) == 2 and (int(one.devPtr), one.sizeInBytes, one.desc.x, one.desc.y, one.desc.z, int(one.desc.f)) == (int(p), 4096, 32, 32, 0, 2)
+assert int(r.cudaGetTextureObjectTextureDesc(t).readMode) == 0
+for ask in (r.cudaGetTextureObjectResourceDesc, r.cudaGetTextureObjectTextureDesc, r.cudaGetSurfaceObjectResourceDesc):
+    for bad in (o, s, 0, 12345):
+        try:
+            ask(bad)
+            raise SystemExit(f"{ask.__name__}({bad})")
+        except cubind.CudaError as error:
+            assert error.name in ("cudaErrorInvalidValue", "cudaErrorInvalidResourceHandle"), error.name
+r.cudaDestroyTextureObject(t)
 how.readMode = r.cudaTextureReadMode.cudaReadModeElementType
 try:
     r.cudaCreateTextureObject(resource_of, how, None)

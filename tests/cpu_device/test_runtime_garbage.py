@@ -12,9 +12,9 @@ from tests.helpers.cpu_runtime import on_runtime
 # Functions are called through ctypes, so that no layer above the C ABI looks at the arguments first.  Results have room; what C
 # reads through a pointer is room too, of random bytes; the rest is random, or a handle that is good, or was, or of another kind.
 FUZZ = """
-import json, random, sys
+import json, os, random, sys
 from cubind import cpu
-c = ctypes.CDLL(cpu.libdir() + "/libcudart.so.13")
+c = ctypes.CDLL(os.environ.get("CUBIND_RUNTIME_LIBRARY") or cpu.libdir() + "/libcudart.so.13")
 functions = json.loads(sys.argv[2])
 random.seed(int(sys.argv[1]))
 room = (ctypes.c_uint8 * 65536)()

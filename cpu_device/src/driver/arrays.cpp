@@ -179,6 +179,30 @@ CUresult cuArrayGetPlane(CUarray *out, CUarray handle, unsigned) {
     return on_array(handle, out, [&](Array &) { return CUDA_ERROR_INVALID_VALUE; });
 }
 
+// Memory of a program's own, or in parts, is for arrays that were created so; none are here.
+CUresult cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *out, CUarray handle, CUdevice device) {
+    return on_array(handle, out,
+                    [&](Array &) { return is_device(device) ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_INVALID_DEVICE; });
+}
+
+CUresult cuArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *out, CUarray handle) {
+    return on_array(handle, out, [&](Array &) { return CUDA_ERROR_INVALID_VALUE; });
+}
+
+CUresult cuMipmappedArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *, CUmipmappedArray handle,
+                                               CUdevice device) {
+    return in_context([&](Context &) {
+        if (!lookup<MipmappedArray>(handle)) return CUDA_ERROR_INVALID_HANDLE;
+        return is_device(device) ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_INVALID_DEVICE;
+    });
+}
+
+CUresult cuMipmappedArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *, CUmipmappedArray handle) {
+    return in_context([&](Context &) {
+        return lookup<MipmappedArray>(handle) ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_INVALID_HANDLE;
+    });
+}
+
 CUresult cuMipmappedArrayCreate(CUmipmappedArray *out, const CUDA_ARRAY3D_DESCRIPTOR *p, unsigned levels) {
     return in_context_unnoticed([&](Context &context) {
         if (!out || !p || !levels) return CUDA_ERROR_INVALID_VALUE;

@@ -2,6 +2,8 @@
 #include "call.hpp"
 #include "capture.hpp"
 
+#include <map>
+
 using namespace cpu_device;
 
 namespace {
@@ -37,6 +39,17 @@ CUresult create(CUcontext *out, unsigned flags, CUdevice device) {
         push_context(std::move(context));
         return CUDA_SUCCESS;
     });
+}
+
+// How often cuCtxAttach() made a created context one more user's; by its number.
+struct Attached {
+    std::mutex lock;
+    std::map<uint64_t, unsigned> times;
+};
+
+Attached &attached() {
+    static auto *const made = new Attached;
+    return *made;
 }
 
 template <class Body> CUresult on_primary(CUdevice device, Body &&body) {
@@ -107,6 +120,10 @@ CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned flags) {
 
 // -- created
 
+CUresult cuCtxCreate(CUcontext *out, unsigned flags, CUdevice device) {
+    return create(out, flags, device);
+}
+
 CUresult cuCtxCreate_v2(CUcontext *out, unsigned flags, CUdevice device) {
     return create(out, flags, device);
 }
@@ -128,6 +145,38 @@ CUresult cuCtxDestroy_v2(CUcontext handle) {
         if (current_context() == context) pop_context();
         context->end();
         return CUDA_SUCCESS;
+    });
+}
+
+CUresult cuCtxAttach(CUcontext *out, unsigned flags) {
+    return call([&]() -> CUresult {
+        const std::shared_ptr<Context> context = current_context();
+        if (!out || flags) return CUDA_ERROR_INVALID_VALUE;
+        if (!context) return CUDA_ERROR_INVALID_CONTEXT;
+        if (!context->primary) {
+            std::lock_guard<std::mutex> guard(attached().lock);
+            attached().times[context->id]++;
+        }
+        *out = as<CUcontext>(*context);
+        return CUDA_SUCCESS;
+    });
+}
+
+// The last user's ends it.
+CUresult cuCtxDetach(CUcontext handle) {
+    return call([&]() -> CUresult {
+        const std::shared_ptr<Context> context = lookup<Context>(handle);
+        if (!context || context != current_context()) return CUDA_ERROR_INVALID_CONTEXT;
+        if (context->primary) return CUDA_SUCCESS;
+        {
+            std::lock_guard<std::mutex> guard(attached().lock);
+            const auto found = attached().times.find(context->id);
+            if (found != attached().times.end()) {
+                if (!--found->second) attached().times.erase(found);
+                return CUDA_SUCCESS;
+            }
+        }
+        return cuCtxDestroy_v2(handle);
     });
 }
 

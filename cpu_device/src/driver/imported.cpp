@@ -2,15 +2,16 @@
 
 namespace cpu_device {
 
-std::shared_ptr<ImportedMemory> ImportedMemory::map(const File &file, uint64_t offset, uint64_t size, int device,
-                                                    uint32_t access) {
-    const uint64_t lead = offset % kPage, room = (lead + size + kPage - 1) / kPage * kPage;
-    if (!size || offset % kGranule || room < size || !file.holds(offset - lead, room)) return nullptr;
+std::shared_ptr<ImportedMemory> ImportedMemory::map(const File &file, uint64_t offset, Mapped use) {
+    const uint64_t lead = offset % kPage, room = (lead + use.size + kPage - 1) / kPage * kPage;
+    if (!use.size || offset % kGranule || room < use.size || !file.holds(offset - lead, room)) return nullptr;
     const uint64_t base = memory().reserve(room, kPage, 0);
     if (!base) return nullptr;
-    std::shared_ptr<ImportedMemory> made(new ImportedMemory(base + lead, base, room));
-    if (!memory().map_file(base, room, file.number, offset - lead)) return nullptr;
-    return memory().lay_out(base, {{base + lead, size, device, access}}) ? made : nullptr;
+    use.address = base + lead;
+    std::shared_ptr<ImportedMemory> made(new ImportedMemory(use.address, base, room));
+    const bool to_host = use.kind == MemoryKind::pinned;
+    if (!memory().map_file(base, room, file.number, offset - lead, to_host)) return nullptr;
+    return memory().lay_out(base, {use}) ? made : nullptr;
 }
 
 // No kernel sees the pages go.  Those of the reserved addresses come back first: what is released may be emptied.

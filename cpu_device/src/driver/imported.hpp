@@ -8,6 +8,7 @@
 
 #include "../memory/address_index.hpp"
 #include "../memory/arena.hpp"
+#include "../memory/memory.hpp"
 #include "device.hpp"
 #include "file.hpp"
 
@@ -15,9 +16,8 @@ namespace cpu_device {
 
 class ImportedMemory {
   public:
-    // nullptr: no addresses, or the file does not hold it.  All devices in `access` may use it.
-    static std::shared_ptr<ImportedMemory> map(const File &file, uint64_t offset, uint64_t size, int device,
-                                               uint32_t access);
+    // Where it lies in the file, and as what it is used here: its address is chosen.  nullptr: no addresses, or the file does not hold it.
+    static std::shared_ptr<ImportedMemory> map(const File &file, uint64_t offset, Mapped use);
     ~ImportedMemory(); // the addresses are free again
     ImportedMemory(const ImportedMemory &) = delete;
     ImportedMemory &operator=(const ImportedMemory &) = delete;

@@ -39,7 +39,7 @@ CUresult open_memory(const SharedHandle &handle, const std::string &bytes, Conte
     const File file = open_shared(handle);
     const int device = is_device(handle.device) ? handle.device : context.device;
     const std::shared_ptr<ImportedMemory> made =
-        file.good() ? ImportedMemory::map(file, handle.offset, handle.size, device, all_devices()) : nullptr;
+        file.good() ? ImportedMemory::map(file, handle.offset, {0, handle.size, device, all_devices()}) : nullptr;
     if (!made) return CUDA_ERROR_MAP_FAILED;
     made->context = context.id;
     made->opened_from = bytes;

@@ -73,7 +73,7 @@ CUresult finish(Link &link) {
         ptx::link(link.inputs, [](const std::string &name) { return find_handler("system." + name) != nullptr; });
     link.complete = true;
     link.text = std::move(linked.text);
-    link.options.write_logs("", linked.errors);
+    link.options.write_logs(linked.warnings, linked.errors);
     if (linked.errors.empty()) return CUDA_SUCCESS;
     return linked.invalid ? CUDA_ERROR_INVALID_PTX : CUDA_ERROR_NO_BINARY_FOR_GPU;
 }

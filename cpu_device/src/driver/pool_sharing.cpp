@@ -2,6 +2,7 @@
 #include "call.hpp"
 #include "imported.hpp"
 #include "ledger.hpp"
+#include "nodes.hpp"
 #include "pool.hpp"
 #include "shared_handle.hpp"
 
@@ -34,7 +35,8 @@ CUresult cuMemPoolExportToShareableHandle(void *out, CUmemoryPool handle, CUmemA
             return CUDA_ERROR_INVALID_VALUE;
         uint64_t none = 0;
         SharedHandle named = make_shared_handle(SharedKind::pool, memory().file(0, none));
-        named.device = pool->device;
+        named.device = pool->place.id;
+        named.id = pool->place.where;
         const int file = write_file(named);
         if (file < 0) return CUDA_ERROR_OPERATING_SYSTEM;
         *static_cast<int *>(out) = file;
@@ -53,7 +55,10 @@ CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *out, void *descriptor,
         File file = open_shared(handle);
         if (!file.good()) return CUDA_ERROR_MAP_FAILED;
         PoolPlace place;
-        place.id = is_device(handle.device) ? handle.device : 0;
+        place.where =
+            handle.id == CU_MEM_LOCATION_TYPE_HOST_NUMA ? CU_MEM_LOCATION_TYPE_HOST_NUMA : CU_MEM_LOCATION_TYPE_DEVICE;
+        const bool on_host = place.kind() == MemoryKind::pinned;
+        place.id = (on_host ? is_node(handle.device) : is_device(handle.device)) ? handle.device : 0;
         auto pool = std::make_shared<Pool>(place, false, 0, kDescriptor,
                                            std::make_shared<File>(fcntl(file.number, F_DUPFD_CLOEXEC, 0)));
         if (!pool->imported->good()) return CUDA_ERROR_OPERATING_SYSTEM;
@@ -89,7 +94,9 @@ CUresult cuMemPoolImportPointer(CUdeviceptr *out, CUmemoryPool handle, CUmemPool
         const SharedHandle named = read_handle(*data);
         if (!is_shared_handle(named, SharedKind::pool_memory) || named.id >= named.size)
             return CUDA_ERROR_INVALID_VALUE;
-        const auto made = ImportedMemory::map(*pool->imported, named.offset, named.size, pool->device, pool->allowed);
+        const uint32_t access = pool->kind == MemoryKind::pinned ? ~0u : pool->allowed.load();
+        const auto made =
+            ImportedMemory::map(*pool->imported, named.offset, {0, named.size, pool->device, access, pool->kind});
         if (!made) return CUDA_ERROR_MAP_FAILED;
         Imports &all = imports();
         std::lock_guard<std::mutex> guard(all.lock);

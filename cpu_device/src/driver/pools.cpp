@@ -111,8 +111,9 @@ CUresult cuMemPoolCreate(CUmemoryPool *out, const CUmemPoolProps *props) {
             return CUDA_ERROR_INVALID_VALUE;
         const auto handles = static_cast<unsigned>(props->handleTypes);
         const bool exportable = handles == CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
-        if (handles && (!exportable || place.kind() != MemoryKind::device || !memory().can_map()))
-            return CUDA_ERROR_NOT_SUPPORTED;
+        if (handles && (place.where == CU_MEM_LOCATION_TYPE_HOST || place.kind() == MemoryKind::managed))
+            return CUDA_ERROR_INVALID_VALUE; // they belong to this process
+        if (handles && (!exportable || !memory().can_map())) return CUDA_ERROR_NOT_SUPPORTED;
         auto pool = std::make_shared<Pool>(place, false, props->maxSize, handles);
         publish(pool);
         *out = as<CUmemoryPool>(*pool);

@@ -25,7 +25,7 @@ class Physical : public Object {
         if (pages) memory().release(pages);
     }
     bool map(uint64_t address, uint64_t n) const {
-        return file.good() ? memory().map_file(address, n, file.number, 0) : memory().map(address, n, pages);
+        return file.good() ? memory().map_file(address, n, file.number, 0, false) : memory().map(address, n, pages);
     }
     const CUmemAllocationProp prop;
     const uint64_t size, pages;

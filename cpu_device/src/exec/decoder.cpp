@@ -407,6 +407,13 @@ Slot Decoder::slot(const Op &op, const ptx::Variable *formal) {
     return s;
 }
 
+// Whether another module, which knew the function by its declaration alone, was linked with these results in mind.
+bool Decoder::declares(const std::string &name, const std::vector<Slot> &results) const {
+    return std::any_of(image_.module.functions.begin(), image_.module.functions.end(), [&](const ptx::Function &f) {
+        return f.is_declaration && f.is_extern && f.name == name && f.results.size() == results.size();
+    });
+}
+
 void Decoder::call(const Form &f) {
     const std::vector<Op> &ops = f.written->operands;
     size_t k = 0;
@@ -438,8 +445,8 @@ void Decoder::call(const Form &f) {
         for (const Op &op : results->parts) site.results.push_back(slot(op, nullptr));
     std::string handler = indirect ? "call.indirect" : site.callee ? "call" : "system." + callee.name;
     if (!indirect && !site.callee && !has(handler)) fail("unresolved extern function '" + callee.name + "'");
-    if (site.callee &&
-        (site.callee->arguments.size() != site.arguments.size() || site.callee->results.size() < site.results.size()))
+    if (site.callee && (site.callee->arguments.size() != site.arguments.size() ||
+                        (site.callee->results.size() < site.results.size() && !declares(callee.name, site.results))))
         fail("call of " + callee.name + " with the wrong number of arguments");
     code_.calls.push_back(std::move(site));
     Inst &inst = emit(handler);

@@ -96,6 +96,7 @@ class Decoder {
     void decode(const ptx::Instruction &instruction);
     void check_age(const struct Opcode &opcode, const ptx::Instruction &instruction) const;
     Slot slot(const Op &op, const ptx::Variable *formal);
+    bool declares(const std::string &name, const std::vector<Slot> &results) const;
     Slot formal(const ptx::Variable &variable);
     void link();
 

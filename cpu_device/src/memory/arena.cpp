@@ -69,17 +69,19 @@ void Arena::close_to_host(uint64_t address, uint64_t size) {
 }
 
 bool Arena::show(uint64_t address, uint64_t size, uint64_t from) {
-    return show_file(address, size, file_, from - base_);
+    if (address == from && !host_access_ && !show_file(address, size, file_, from - base_, true)) return false;
+    if (address == from) close_to_host(address, size);
+    return show_file(address, size, file_, from - base_, false);
 }
 
-bool Arena::show_file(uint64_t address, uint64_t size, int file, uint64_t offset) {
+bool Arena::show_file(uint64_t address, uint64_t size, int file, uint64_t offset, bool to_host) {
     if (file_ < 0) return false;
     auto put = [&](void *at, int rights) {
         return mmap(at, size, rights, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file, static_cast<off_t>(offset)) !=
                MAP_FAILED;
     };
     return put(host(address), PROT_READ | PROT_WRITE) &&
-           (!host_access_ || put(reinterpret_cast<void *>(address), PROT_READ | PROT_WRITE));
+           (!(host_access_ || to_host) || put(reinterpret_cast<void *>(address), PROT_READ | PROT_WRITE));
 }
 
 void Arena::discard(uint64_t address, uint64_t size) {

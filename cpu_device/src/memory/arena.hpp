@@ -27,8 +27,8 @@ class Arena {
 
     // Whole pages show those of `from` instead of their own: the same memory at two addresses.
     bool show(uint64_t address, uint64_t size, uint64_t from);
-    // As show(), with what lies at `offset` of another file.
-    bool show_file(uint64_t address, uint64_t size, int file, uint64_t offset);
+    // As show(), with what lies at `offset` of another file; to_host: at the device address too, until show() brings back their own.
+    bool show_file(uint64_t address, uint64_t size, int file, uint64_t offset, bool to_host);
     bool can_show() const { return file_ >= 0; }
     int file() const { return file_; } // byte i is that of address base() + i
 

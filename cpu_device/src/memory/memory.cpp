@@ -255,8 +255,8 @@ bool Memory::map(uint64_t address, uint64_t size, uint64_t from) {
     return state_->arena.show(address, size, from);
 }
 
-bool Memory::map_file(uint64_t address, uint64_t size, int file, uint64_t offset) {
-    return state_->arena.show_file(address, size, file, offset);
+bool Memory::map_file(uint64_t address, uint64_t size, int file, uint64_t offset, bool to_host) {
+    return state_->arena.show_file(address, size, file, offset, to_host);
 }
 
 int Memory::file(uint64_t address, uint64_t &offset) const {
@@ -280,11 +280,12 @@ bool Memory::lay_out(uint64_t base, const std::vector<Mapped> &parts) {
         record->base = parts[k].address;
         record->host = s.arena.host(record->base);
         record->id = found->second->id;
+        record->kind = parts[k].kind;
         record->device = parts[k].device;
         record->restricted = true;
         record->access = parts[k].access;
         do record->size += parts[k++].size;
-        while (k < parts.size() && parts[k].address == record->base + record->size &&
+        while (k < parts.size() && parts[k].address == record->base + record->size && parts[k].kind == record->kind &&
                parts[k].device == record->device && parts[k].access == record->access);
         if (record->base > at) s.index.set(at, record->base - at, nullptr);
         if (!s.index.set(record->base, record->size, record)) return false;

@@ -37,6 +37,7 @@ struct Mapped {
     uint64_t address = 0, size = 0;
     int device = 0;
     uint32_t access = 0;
+    MemoryKind kind = MemoryKind::device;
 };
 
 class Written;
@@ -64,8 +65,8 @@ class Memory {
     uint64_t create(uint64_t size, int device);
     // Pages at reserved addresses become those of create(), or their own again where `from` is the address itself.
     bool map(uint64_t address, uint64_t size, uint64_t from);
-    // As map(), with pages of a file of another process.
-    bool map_file(uint64_t address, uint64_t size, int file, uint64_t offset);
+    // As map(), with pages of a file of another process.  to_host: the host may use them too, until map() brings back their own.
+    bool map_file(uint64_t address, uint64_t size, int file, uint64_t offset, bool to_host);
     // The file that all memory lies in, and where in it an address does; -1: there is none.
     int file(uint64_t address, uint64_t &offset) const;
     // What of a reserved range can be used now; parts that touch are one allocation.

@@ -24,13 +24,13 @@ Binding binding_of(const Variable &v) {
                                          : Binding::local;
 }
 
+} // namespace
+
 uint64_t size_of(const Variable &v) {
     uint64_t size = uint64_t(bytes_of(v.type)) * std::max<uint32_t>(v.vector, 1);
     for (uint64_t n : v.dimensions) size *= n; // the parser has seen that it fits
     return size;
 }
-
-} // namespace
 
 bool InputModule::read(const LinkInput &from, std::string &error) {
     input = &from;
@@ -96,6 +96,7 @@ void InputModule::add_symbols() {
         s.name = f.name;
         s.binding = binding_of(f);
         s.is_function = true;
+        s.function = &f;
         s.statement = statement_at(f.place);
         symbols.push_back(std::move(s));
     }

@@ -19,6 +19,7 @@ struct LinkSymbol {
     bool is_function = false, is_dynamic = false; // is_dynamic: .extern .shared, whose size a launch says
     Space space = Space::none;
     uint64_t size = 0; // 0: not known
+    const Function *function = nullptr;
     size_t statement = 0;
 };
 
@@ -28,6 +29,8 @@ struct Statement {
     bool is_section = false;
     bool dropped = false;
 };
+
+uint64_t size_of(const Variable &v);
 
 struct InputModule {
     const LinkInput *input = nullptr;

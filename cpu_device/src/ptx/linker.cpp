@@ -23,6 +23,7 @@ class Linker {
   private:
     void define(size_t input, LinkSymbol &symbol);
     void check_declarations(size_t input);
+    void check_prototype(const Function &declared, const Function &defined, const std::string &where);
     void rename_locals(size_t input);
     std::string header() const;
     void error(const std::string &message) { result_.errors += "error   : " + message + "\n"; }
@@ -62,6 +63,28 @@ void Linker::define(size_t input, LinkSymbol &symbol) {
     module.statements[loser.symbol->statement].dropped = true;
 }
 
+bool same_sizes(const std::vector<Variable> &a, const std::vector<Variable> &b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](const Variable &x, const Variable &y) { return size_of(x) == size_of(y); });
+}
+
+bool same_types(const std::vector<Variable> &a, const std::vector<Variable> &b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Variable &x, const Variable &y) {
+        return x.type == y.type && x.vector == y.vector && x.dimensions == y.dimensions;
+    });
+}
+
+// Names, alignments and .reg for .param are each module's own affair.  Other types of the same sizes, and a result that one side does not know
+// of, are taken with a word; a result that nothing returns has no particular value.
+void Linker::check_prototype(const Function &declared, const Function &defined, const std::string &where) {
+    if (same_types(declared.params, defined.params) && same_types(declared.results, defined.results)) return;
+    const std::string text = "Prototype doesn't match for '" + defined.name + "'" + where + "\n";
+    const bool one_knows_no_result = declared.results.empty() || defined.results.empty();
+    const bool fits = same_sizes(declared.params, defined.params) &&
+                      (one_knows_no_result || same_sizes(declared.results, defined.results));
+    (fits ? result_.warnings : result_.errors) += (fits ? "warning : " : "error   : ") + text;
+}
+
 void Linker::check_declarations(size_t input) {
     const InputModule &module = modules_[input];
     for (const LinkSymbol &s : module.symbols) {
@@ -78,6 +101,8 @@ void Linker::check_declarations(size_t input) {
             error("Kind of symbol doesn't match for '" + s.name + "'" + where + "'");
         else if (s.size && definition.size && s.size != definition.size)
             error("Size doesn't match for '" + s.name + "'" + where + "'");
+        else if (s.is_function)
+            check_prototype(*s.function, *definition.function, where + "'");
     }
 }
 

@@ -19,6 +19,7 @@ struct LinkInput {
 struct LinkResult {
     std::string text;
     std::string errors;   // lines; "" where it worked
+    std::string warnings; // lines
     bool invalid = false; // an input is no PTX
 };
 

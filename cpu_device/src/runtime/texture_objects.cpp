@@ -59,9 +59,88 @@ CUDA_TEXTURE_DESC read(const cudaTextureDesc &from) {
     return to;
 }
 
+cudaResourceDesc written(const CUDA_RESOURCE_DESC &from) {
+    cudaResourceDesc to = {};
+    to.flags = from.flags;
+    switch (static_cast<int>(from.resType)) {
+    case CU_RESOURCE_TYPE_ARRAY:
+        to.resType = cudaResourceTypeArray;
+        to.res.array.array = reinterpret_cast<cudaArray_t>(from.res.array.hArray);
+        break;
+    case CU_RESOURCE_TYPE_MIPMAPPED_ARRAY:
+        to.resType = cudaResourceTypeMipmappedArray;
+        to.res.mipmap.mipmap = reinterpret_cast<cudaMipmappedArray_t>(from.res.mipmap.hMipmappedArray);
+        break;
+    case CU_RESOURCE_TYPE_LINEAR: {
+        const auto &in = from.res.linear;
+        to.resType = cudaResourceTypeLinear;
+        to.res.linear.devPtr = reinterpret_cast<void *>(in.devPtr);
+        to.res.linear.sizeInBytes = in.sizeInBytes;
+        to.res.linear.desc = runtime_format(in.format, in.numChannels);
+        break;
+    }
+    default: {
+        const auto &in = from.res.pitch2D;
+        auto &out = to.res.pitch2D;
+        to.resType = cudaResourceTypePitch2D;
+        out.devPtr = reinterpret_cast<void *>(in.devPtr);
+        out.width = in.width;
+        out.height = in.height;
+        out.pitchInBytes = in.pitchInBytes;
+        out.desc = runtime_format(in.format, in.numChannels);
+    }
+    }
+    return to;
+}
+
+cudaTextureDesc written(const CUDA_TEXTURE_DESC &from) {
+    cudaTextureDesc to = {};
+    for (int k = 0; k < 3; k++)
+        to.addressMode[k] = static_cast<cudaTextureAddressMode>(static_cast<int>(from.addressMode[k]));
+    to.filterMode = static_cast<cudaTextureFilterMode>(static_cast<int>(from.filterMode));
+    to.readMode = from.flags & CU_TRSF_READ_AS_INTEGER ? cudaReadModeElementType : cudaReadModeNormalizedFloat;
+    to.normalizedCoords = (from.flags & CU_TRSF_NORMALIZED_COORDINATES) != 0;
+    to.sRGB = (from.flags & CU_TRSF_SRGB) != 0;
+    to.disableTrilinearOptimization = (from.flags & CU_TRSF_DISABLE_TRILINEAR_OPTIMIZATION) != 0;
+    to.seamlessCubemap = (from.flags & CU_TRSF_SEAMLESS_CUBEMAP) != 0;
+    to.maxAnisotropy = from.maxAnisotropy;
+    to.mipmapFilterMode = static_cast<cudaTextureFilterMode>(static_cast<int>(from.mipmapFilterMode));
+    to.mipmapLevelBias = from.mipmapLevelBias;
+    to.minMipmapLevelClamp = from.minMipmapLevelClamp;
+    to.maxMipmapLevelClamp = from.maxMipmapLevelClamp;
+    std::copy(from.borderColor, from.borderColor + 4, to.borderColor);
+    return to;
+}
+
+// What one of the driver's questions says, in the runtime's words.
+template <class From, class To, class Ask> cudaError_t ask(To *out, Ask &&question) {
+    return in_context([&] {
+        From found = {};
+        if (!out) return cudaErrorInvalidValue;
+        const cudaError_t status = question(&found);
+        if (status == cudaSuccess) *out = written(found);
+        return status;
+    });
+}
+
 } // namespace
 
 extern "C" {
+
+cudaError_t cudaGetTextureObjectResourceDesc(cudaResourceDesc *out, cudaTextureObject_t object) {
+    return ask<CUDA_RESOURCE_DESC>(
+        out, [&](CUDA_RESOURCE_DESC *to) { return CALL(cuTexObjectGetResourceDesc, to, object); });
+}
+
+cudaError_t cudaGetTextureObjectTextureDesc(cudaTextureDesc *out, cudaTextureObject_t object) {
+    return ask<CUDA_TEXTURE_DESC>(out,
+                                  [&](CUDA_TEXTURE_DESC *to) { return CALL(cuTexObjectGetTextureDesc, to, object); });
+}
+
+cudaError_t cudaGetSurfaceObjectResourceDesc(cudaResourceDesc *out, cudaSurfaceObject_t object) {
+    return ask<CUDA_RESOURCE_DESC>(
+        out, [&](CUDA_RESOURCE_DESC *to) { return CALL(cuSurfObjectGetResourceDesc, to, object); });
+}
 
 cudaError_t cudaCreateTextureObject(cudaTextureObject_t *out, const cudaResourceDesc *resource,
                                     const cudaTextureDesc *texture, const cudaResourceViewDesc *view) {
