@@ -104,6 +104,15 @@ class Kernel(_native.Kernel):
     def max_dynamic_shared_size_bytes(self, size: int) -> None:
         self.attributes.max_dynamic_shared_size_bytes = size
 
+    if not TYPE_CHECKING:  # for type checkers, and for people, a kernel is not callable
+
+        def __call__(self, *args: object, **_: object) -> None:
+            raise TypeError(
+                f"{self.cxx_name}: a kernel is launched with a grid and a block: kernel[grid, block](...), "
+                "kernel[config, stream](...) or launch(stream, config, kernel, ...); LaunchConfig.for_size(n, kernel) "
+                "is a config for n threads"
+            )
+
     def __repr__(self) -> str:
         state = ", closed" if self.is_closed else ""
         return f"<Kernel {self.cxx_name}{state}>"

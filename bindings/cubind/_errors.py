@@ -262,6 +262,14 @@ class LaunchError(CudaError):
     On the CPU device `log` is its report: kernel, block, thread, line, address.
     """
 
+    raised = set()  # noqa: RUF012 (typing is not imported for this)
+    """The statuses of those that there were in this process: every call that meets such a context fails like the first."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        if self.code is not None:
+            LaunchError.raised.add(int(self.code))
+
     @property
     def log(self):
         if self._log is None and self.code is not None:

@@ -17,12 +17,7 @@ import cuda_unified as cu
 from cuda_unified import plugins
 from tests.unified.memory_tools import run
 
-
-@pytest.fixture
-def stream(device):
-    with device.stream() as s:
-        yield s
-        s.sync()
+pytestmark = pytest.mark.usefixtures("current")
 
 
 # ---- CuPy ----------------------------------------------------------------------------------------------------------------

@@ -8,12 +8,7 @@ import pytest
 import cuda_unified as cu
 from tests.unified.memory_tools import run
 
-
-@pytest.fixture
-def stream(device):
-    with device.stream() as s:
-        yield s
-        s.sync()
+pytestmark = pytest.mark.usefixtures("current")
 
 
 @pytest.fixture
