@@ -9,17 +9,15 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
-import sys
 import threading
 from concurrent.futures import Future
-from types import SimpleNamespace
 from typing import Any
 
 from . import _native, errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from .stream import Stream
 
@@ -44,15 +42,14 @@ class Call(Future[Any]):
             return
         error = super().exception()
         if error is not None:
-            sys.unraisablehook(
-                SimpleNamespace(
-                    exc_type=type(error),
-                    exc_value=error,
-                    exc_traceback=error.__traceback__,
-                    err_msg="Exception ignored in a function that a stream called",
-                    object=None,
-                )
-            )
+            raise error  # which Python gives to sys.unraisablehook, as all that __del__ raises
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """`await call`: lets other tasks run until it is done; gives the result, or raises."""
+        import asyncio
+
+        self._asked = True
+        return asyncio.wrap_future(self).__await__()
 
 
 _numbers = itertools.count(1)

@@ -208,3 +208,12 @@ def test_memory_freed_in_order_is_there_again(device, stream):
     for _ in range(50):
         pool.allocate(1 << 20, stream).close()
         stream.sync()
+
+
+def test_what_could_not_be_allocated_is_not_counted(device, stream):
+    pool = cu.Pool.create(device)
+    pool.allocate(100, stream).close()
+    for size in (1 << 60, 1 << 61):
+        with pytest.raises(cu.OutOfMemoryError):
+            pool.allocate(size, stream)
+    assert pool.used_high < 1 << 30 and pool.reserved_high < 1 << 30
