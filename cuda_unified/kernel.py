@@ -257,10 +257,16 @@ class KernelAttributes(_PerDevice):
             raise TypeError(f"{kernel.name}: {name} is an int, not {type(value).__name__}") from None
         if not -(2**31) <= number < 2**31:
             raise ValueError(f"{kernel.cxx_name}: {name} is an int of 32 bits, not {number}")
-        if kernel.is_function:
-            self._call(driver.cuFuncSetAttribute, kernel.handle, attribute, number, **said)
-        else:
-            self._call(driver.cuKernelSetAttribute, attribute, number, kernel.handle, self.device.ordinal, **said)
+        try:
+            if kernel.is_function:
+                self._call(driver.cuFuncSetAttribute, kernel.handle, attribute, number, **said)
+            else:
+                self._call(driver.cuKernelSetAttribute, attribute, number, kernel.handle, self.device.ordinal, **said)
+        except InvalidValueError as error:
+            if name == "max_dynamic_shared_size_bytes":
+                most = self.device.properties.max_shared_memory_per_block_optin
+                error.hint = f"a block on this device can have {most} bytes, with the {self.shared_size_bytes} static ones"
+            raise
 
     def keys(self) -> Iterator[str]:
         """The names of the attributes that this driver knows."""

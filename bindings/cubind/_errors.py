@@ -73,7 +73,7 @@ class CudaError(RuntimeError):
             if self.function:
                 text = f"{self.function}{f'({self.arguments})' if self.arguments else ''}: {text}"
             description = self.description
-            text = f"{text}: {description}" if description else text
+            text = f"{text}: {description}" if description and description != self.name else text
         return "\n".join([text, *(part.rstrip() for part in (self.log, self.hint and f"hint: {self.hint}") if part)])
 
 
