@@ -92,6 +92,10 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "__all__":  # of `from cuda_unified import *`
+        from . import errors
+
+        return sorted({*_HOME, *errors.__all__})
     home = _HOME.get(name)
     if home is None and name[:1].isupper():
         from . import errors
@@ -108,6 +112,3 @@ def __dir__() -> list[str]:
     from . import errors
 
     return sorted({*globals(), *_HOME, *errors.__all__})
-
-
-__all__ = [*_HOME]  # noqa: PLE0604

@@ -76,7 +76,7 @@ def _three(value: Any) -> tuple[int, int, int]:
     return x, y, z
 
 
-def _choice(value: Any, enum: Any, prefix: str) -> Any:
+def choice(value: Any, enum: Any, prefix: str) -> Any:
     """A member of an enum of the driver, or its name without the prefix in lower case."""
     if isinstance(value, enum):
         return value
@@ -108,26 +108,25 @@ def _preferred_cluster(value: Any, config: LaunchConfig) -> Encoded:
 
 
 def _access_policy(value: Any, config: LaunchConfig) -> Encoded:
-    return value, {"accessPolicyWindow": _window(value)}
+    return value, {"accessPolicyWindow": window(value)}
 
 
-def access_policy_window(policy: Any) -> dict[str, Any]:
-    """The fields of the driver's CUaccessPolicyWindow for the policy of a stream."""
+def of_stream(name: str, encode: Callable[[Any], Any], value: Any) -> Any:
+    """What the driver is told of an attribute of a stream; an error names the attribute."""
     try:
-        return _window(policy)
+        return encode(value)
     except _WrongError as wrong:
-        raise (TypeError if wrong.is_type else ValueError)(
-            f"Stream: access_policy must be {wrong}, not {policy!r}"
-        ) from None
+        raise (TypeError if wrong.is_type else ValueError)(f"Stream: {name} must be {wrong}, not {value!r}") from None
 
 
-def _window(value: Any) -> dict[str, Any]:
+def window(value: Any) -> dict[str, Any]:
+    """The fields of the driver's CUaccessPolicyWindow."""
     if not isinstance(value, AccessPolicy):
         raise _WrongError("an AccessPolicy", is_type=True)
     if not 0 <= value.hit_ratio <= 1:
         raise _WrongError("a hit_ratio from 0 to 1")
-    hit = _choice(value.hit, driver.CUaccessProperty, "CU_ACCESS_PROPERTY_")
-    miss = _choice(value.miss, driver.CUaccessProperty, "CU_ACCESS_PROPERTY_")
+    hit = choice(value.hit, driver.CUaccessProperty, "CU_ACCESS_PROPERTY_")
+    miss = choice(value.miss, driver.CUaccessProperty, "CU_ACCESS_PROPERTY_")
     if miss == driver.CUaccessProperty.CU_ACCESS_PROPERTY_PERSISTING:
         raise _WrongError("a miss of 'normal' or 'streaming'")
     pointer, size = value.span()
@@ -141,10 +140,16 @@ def _programmatic_event(value: Any, config: LaunchConfig) -> Encoded:
     return (event, True) if at_start else event, {"programmaticEvent": record}
 
 
-def _domain_map(value: Any, config: LaunchConfig) -> Encoded:
+def domains(value: Any) -> tuple[int, int]:
+    """The numbers of two domains."""
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise _WrongError("two ints", is_type=True)
     default, remote = (_int(domain, 0, 255) for domain in value)
+    return default, remote
+
+
+def _domain_map(value: Any, config: LaunchConfig) -> Encoded:
+    default, remote = domains(value)
     return (default, remote), {"memSyncDomainMap": {"default_": default, "remote": remote}}
 
 
@@ -158,7 +163,7 @@ def _simple(field: str, check: Callable[[Any], Any]) -> Callable[[Any, LaunchCon
 
 def _names(field: str, enum: str, prefix: str) -> Callable[[Any, LaunchConfig], Encoded]:
     def encode_one(value: Any, config: LaunchConfig) -> Encoded:
-        member = _choice(value, getattr(driver, enum), prefix)
+        member = choice(value, getattr(driver, enum), prefix)
         return member.name.removeprefix(prefix).lower(), {field: member}
 
     return encode_one

@@ -50,6 +50,11 @@ class Device(_native.Device, metaclass=_native.DeviceType):
         """All devices, in the driver's order."""
         return tuple(Device(i) for i in range(_native.device_count()))
 
+    @staticmethod
+    def current() -> Device:
+        """The device that is current in this thread, as `Device()`: that of the innermost `with`, else the first."""
+        return Device()
+
     @property
     def handle(self) -> int:
         """The `CUdevice`, which is an int."""

@@ -163,7 +163,7 @@ def resolve(what: Any) -> DType:
     torch_name = str(what) if type(what).__module__ == "torch" else ""
     if torch_name.startswith("torch."):
         return _by_name(torch_name[6:])
-    numpy = sys.modules.get("numpy")
+    numpy = _numpy()
     if numpy is None or what is None:
         raise TypeError(f"{what!r} is no type of elements")
     try:
@@ -187,13 +187,22 @@ def _by_name(name: str) -> DType:
     raw = re.fullmatch(r"record(\d+)", name)
     if raw:
         return record(int(raw[1]))
-    numpy = sys.modules.get("numpy")
+    numpy = _numpy()
     if numpy is not None:
         try:
             return _from_numpy(numpy.dtype(name))
         except TypeError:
             pass
     raise TypeError(f"{name!r} is no type of elements: names are like float32, bfloat16, float8_e4m3fn, float32x4")
+
+
+def _numpy() -> Any:
+    """NumPy, for words that only it knows; None where it is not installed."""
+    try:
+        import numpy
+    except ImportError:
+        return None
+    return numpy
 
 
 def _from_numpy(what: Any) -> DType:

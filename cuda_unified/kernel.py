@@ -15,7 +15,7 @@ from .device import Device
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import Any, Self
 
     from .config import LaunchConfig
 
@@ -64,7 +64,7 @@ class Kernel(_native.Kernel):
         return kernel
 
     @property
-    def handle(self) -> Any:
+    def handle(self) -> driver.CUkernel | driver.CUfunction:
         """The `driver.CUkernel` or `driver.CUfunction`."""
         return (driver.CUfunction if self.is_function else driver.CUkernel)(self.address)
 
@@ -104,6 +104,15 @@ class Kernel(_native.Kernel):
     def max_dynamic_shared_size_bytes(self, size: int) -> None:
         self.attributes.max_dynamic_shared_size_bytes = size
 
+    if not TYPE_CHECKING:  # for type checkers, and for people, a kernel is not callable
+
+        def __call__(self, *args: object, **_: object) -> None:
+            raise TypeError(
+                f"{self.cxx_name}: a kernel is launched with a grid and a block: kernel[grid, block](...), "
+                "kernel[config, stream](...) or launch(stream, config, kernel, ...); LaunchConfig.for_size(n, kernel) "
+                "is a config for n threads"
+            )
+
     def __repr__(self) -> str:
         state = ", closed" if self.is_closed else ""
         return f"<Kernel {self.cxx_name}{state}>"
@@ -116,7 +125,7 @@ def _context_for(kernel: Kernel) -> Any:
 
 def _name_of(kernel: Kernel) -> str | None:
     """The name that the driver has for a kernel; None where it has none or is too old."""
-    get = driver.cuFuncGetName if kernel.is_function else driver.cuKernelGetName
+    get: Any = driver.cuFuncGetName if kernel.is_function else driver.cuKernelGetName
     try:
         with _context_for(kernel):
             name: str | None = get(kernel.handle)
@@ -136,7 +145,7 @@ class _PerDevice:
         object.__setattr__(self, "_kernel", kernel)
         object.__setattr__(self, "_device", device)
 
-    def __getitem__(self, device: Device | int) -> Any:
+    def __getitem__(self, device: Device | int) -> Self:
         return type(self)(self._kernel, Device(device))
 
     def __repr__(self) -> str:
@@ -248,10 +257,18 @@ class KernelAttributes(_PerDevice):
             raise TypeError(f"{kernel.name}: {name} is an int, not {type(value).__name__}") from None
         if not -(2**31) <= number < 2**31:
             raise ValueError(f"{kernel.cxx_name}: {name} is an int of 32 bits, not {number}")
-        if kernel.is_function:
-            self._call(driver.cuFuncSetAttribute, kernel.handle, attribute, number, **said)
-        else:
-            self._call(driver.cuKernelSetAttribute, attribute, number, kernel.handle, self.device.ordinal, **said)
+        try:
+            if kernel.is_function:
+                self._call(driver.cuFuncSetAttribute, kernel.handle, attribute, number, **said)
+            else:
+                self._call(driver.cuKernelSetAttribute, attribute, number, kernel.handle, self.device.ordinal, **said)
+        except InvalidValueError as error:
+            if name == "max_dynamic_shared_size_bytes":
+                most = self.device.properties.max_shared_memory_per_block_optin
+                error.hint = (
+                    f"a block on this device can have {most} bytes, with the {self.shared_size_bytes} static ones"
+                )
+            raise
 
     def keys(self) -> Iterator[str]:
         """The names of the attributes that this driver knows."""
@@ -263,6 +280,10 @@ class KernelAttributes(_PerDevice):
                     continue
                 yield name
 
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
+    @overload
+    def __getitem__(self, key: Device | int) -> Self: ...
     def __getitem__(self, key: Any) -> Any:
         return getattr(self, key) if isinstance(key, str) else super().__getitem__(key)
 

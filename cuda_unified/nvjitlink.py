@@ -78,13 +78,15 @@ def _run(linker: Linker, options: list[str], ptx: bool) -> tuple[bytes, str, str
         library.nvJitLinkComplete(handle)
         get: Any = library.nvJitLinkGetLinkedPtx if ptx else library.nvJitLinkGetLinkedCubin
         code = get(handle)
-        return code.encode() if ptx else bytes(code), *_logs(handle)
-    except CudaError as error:
+        made = code.encode() if ptx else bytes(code), *_logs(handle)
+    except BaseException as error:
         linker.info_log, linker.error_log = _logs(handle)
-        raise failed(error, linker.error_log, what) from None
-    finally:
-        if handle is not None:
-            library.nvJitLinkDestroy(handle)
+        with suppress(CudaError):  # the first error is the one that matters
+            if handle is not None:
+                library.nvJitLinkDestroy(handle)
+        raise (failed(error, linker.error_log, what) if isinstance(error, CudaError) else error) from None
+    library.nvJitLinkDestroy(handle)
+    return made
 
 
 def _logs(handle: Any) -> tuple[str, str]:

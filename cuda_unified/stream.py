@@ -7,7 +7,7 @@ from cubind import driver
 
 from . import _native
 from ._extend import extend
-from ._light import contextmanager
+from ._light import TypeVar, contextmanager, later, suppress
 from ._records import dataclass
 from .context import Context
 from .event import Event
@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import Any
 
+    from . import stream_attributes as attributes
     from ._attributes import AccessPolicy
     from .calls import Call
     from .device import Device
     from .graph import Graph, Node
     from .graph.capture import Capture
+else:
+    attributes = later(__package__, "stream_attributes")
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -69,7 +74,7 @@ class Stream(_native.Stream):
         return stream
 
     @property
-    def handle(self) -> Any:
+    def handle(self) -> driver.CUstream:
         """The `driver.CUstream`."""
         return driver.CUstream(self.address)
 
@@ -80,9 +85,13 @@ class Stream(_native.Stream):
 
     @property
     def priority(self) -> int:
-        """Lower is sooner; `Device.stream_priorities` has the range."""
+        """Lower is sooner; `Device.stream_priorities` has the range.  Can be set: for work that comes from then on."""
         with self.context:
             return int(driver.cuStreamGetPriority(self.address))
+
+    @priority.setter
+    def priority(self, priority: int) -> None:
+        attributes.put(self, "PRIORITY", priority=priority)
 
     @property
     def is_nonblocking(self) -> bool:
@@ -122,7 +131,7 @@ class Stream(_native.Stream):
 
         return Capture(self, mode, graph, after)
 
-    def call(self, function: Callable[..., Any], *args: Any) -> Call:
+    def call(self, function: Callable[..., T], *args: Any) -> Call[T]:
         """Calls `function(*args)` in a thread of Python's, once the stream has done what it has now.
 
         The stream does not wait for the function, so the function may use CUDA.  Returns a `concurrent.futures.Future`:
@@ -149,7 +158,11 @@ class Stream(_native.Stream):
             if not reached.done():
                 reached.set_result(None) if error is None else reached.set_exception(error)
 
-        call(self, lambda error: loop.call_soon_threadsafe(arrived, error), always=True)
+        def tell(error: BaseException | None) -> None:
+            with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                loop.call_soon_threadsafe(arrived, error)
+
+        call(self, tell, always=True)
         await reached
 
     @contextmanager
@@ -165,27 +178,62 @@ class Stream(_native.Stream):
 
         https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#l2-access-management
         """
-        attribute = driver.CUstreamAttrID.CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW
-        with self.context:
-            value = driver.cuStreamGetAttribute(self.address, attribute)
-        window = value.accessPolicyWindow
-        if not window.num_bytes:
-            return None
-        from ._attributes import AccessPolicy
-
-        hit, miss = (str(p.name).removeprefix("CU_ACCESS_PROPERTY_").lower() for p in (window.hitProp, window.missProp))
-        return AccessPolicy((int(window.base_ptr), window.num_bytes), window.hitRatio, hit, miss)
+        return attributes.get_access_policy(self)
 
     @access_policy.setter
     def access_policy(self, policy: AccessPolicy | None) -> None:
-        from ._attributes import access_policy_window
+        from ._attributes import of_stream, window
 
-        value = driver.CUstreamAttrValue()
-        for name, field in (access_policy_window(policy) if policy is not None else {}).items():
-            setattr(value.accessPolicyWindow, name, field)
-        with self.context:
-            attribute = driver.CUstreamAttrID.CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW
-            driver.cuStreamSetAttribute(self.address, attribute, value)
+        fields = {} if policy is None else of_stream("access_policy", window, policy)
+        attributes.put(self, "ACCESS_POLICY_WINDOW", accessPolicyWindow=fields)
+
+    @property
+    def synchronization_policy(self) -> str:
+        """How a thread waits for the stream: "auto", "spin", "yield" or "blocking_sync".  Can be set.
+
+        https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__TYPES.html (CUsynchronizationPolicy)
+        """
+        return attributes.word(attributes.get(self, "SYNCHRONIZATION_POLICY").syncPolicy, attributes.POLICIES)
+
+    @synchronization_policy.setter
+    def synchronization_policy(self, policy: str | driver.CUsynchronizationPolicy) -> None:
+        from ._attributes import choice, of_stream
+
+        def member(value: Any) -> Any:
+            return choice(value, driver.CUsynchronizationPolicy, attributes.POLICIES)
+
+        chosen = of_stream("synchronization_policy", member, policy)
+        attributes.put(self, "SYNCHRONIZATION_POLICY", syncPolicy=chosen)
+
+    @property
+    def memory_sync_domain(self) -> str:
+        """The domain whose writes a fence of its kernels waits for: "default" or "remote".  Can be set.
+
+        https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#memory-synchronization-domains
+        """
+        return attributes.word(attributes.get(self, "MEM_SYNC_DOMAIN").memSyncDomain, attributes.DOMAINS)
+
+    @memory_sync_domain.setter
+    def memory_sync_domain(self, domain: str | driver.CUlaunchMemSyncDomain) -> None:
+        from ._attributes import choice, of_stream
+
+        def member(value: Any) -> Any:
+            return choice(value, driver.CUlaunchMemSyncDomain, attributes.DOMAINS)
+
+        attributes.put(self, "MEM_SYNC_DOMAIN", memSyncDomain=of_stream("memory_sync_domain", member, domain))
+
+    @property
+    def memory_sync_domain_map(self) -> tuple[int, int]:
+        """The numbers of the domains that "default" and "remote" mean, below the device's mem_sync_domain_count.  Can be set."""
+        numbers = attributes.get(self, "MEM_SYNC_DOMAIN_MAP").memSyncDomainMap
+        return int(numbers.default_), int(numbers.remote)
+
+    @memory_sync_domain_map.setter
+    def memory_sync_domain_map(self, numbers: tuple[int, int]) -> None:
+        from ._attributes import domains, of_stream
+
+        default, remote = of_stream("memory_sync_domain_map", domains, numbers)
+        attributes.put(self, "MEM_SYNC_DOMAIN_MAP", memSyncDomainMap={"default_": default, "remote": remote})
 
     def __enter__(self) -> Stream:
         _native.push_stream(self)

@@ -73,7 +73,7 @@ class CudaError(RuntimeError):
             if self.function:
                 text = f"{self.function}{f'({self.arguments})' if self.arguments else ''}: {text}"
             description = self.description
-            text = f"{text}: {description}" if description else text
+            text = f"{text}: {description}" if description and description != self.name else text
         return "\n".join([text, *(part.rstrip() for part in (self.log, self.hint and f"hint: {self.hint}") if part)])
 
 
@@ -261,6 +261,14 @@ class LaunchError(CudaError):
 
     On the CPU device `log` is its report: kernel, block, thread, line, address.
     """
+
+    raised = set()  # noqa: RUF012 (typing is not imported for this)
+    """The statuses of those that there were in this process: every call that meets such a context fails like the first."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        if self.code is not None:
+            LaunchError.raised.add(int(self.code))
 
     @property
     def log(self):

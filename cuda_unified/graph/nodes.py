@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cubind import driver
+from cubind import InvalidValueError, driver
 
 from .._light import later
 
@@ -75,7 +75,7 @@ class Node:
         return self._handle
 
     @property
-    def handle(self) -> Any:
+    def handle(self) -> driver.CUgraphNode:
         """The `driver.CUgraphNode`."""
         return driver.CUgraphNode(self.address)
 
@@ -115,9 +115,21 @@ class Node:
         """Lets other nodes of the graph wait for this one.
 
         programmatic: kernels that begin before this one, a kernel too, has ended, and wait for it themselves.
+
+        Raises `InvalidValueError` for an edge that is there already and for one that would close a circle.
         """
         data = driver.CUgraphEdgeData(from_port=1, type=1) if programmatic else driver.CUgraphEdgeData()
-        self._edges(driver.cuGraphAddDependencies, others, data)
+        try:
+            self._edges(driver.cuGraphAddDependencies, others, data)
+        except InvalidValueError as error:
+            error.arguments = f"from={self!r}, to={list(others)}"
+            if self in others:
+                error.hint = "a node cannot wait for itself"
+            elif any(other in self.successors for other in others):
+                error.hint = "such an edge is there already"
+            else:
+                error.hint = "no node may wait for one that waits for it, also over others"
+            raise
 
     def disconnect(self, *others: Node) -> None:
         """The contrary of `connect`.  ValueError for a node that does not wait for this one."""

@@ -33,15 +33,26 @@ static int ends_context(CUresult status) {
     }
 }
 
-static int end_was_told;
-
+/* Whoever raised it: this layer, or cubind for Python's calls. */
 int is_told(CUresult status) {
-    return end_was_told && ends_context(status);
+    if (!ends_context(status)) return 0;
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    PyObject *module = PyImport_ImportModule("cubind");
+    PyObject *class = module ? PyObject_GetAttrString(module, "LaunchError") : NULL;
+    PyObject *raised = class ? PyObject_GetAttrString(class, "raised") : NULL;
+    PyObject *number = raised ? PyLong_FromLong((long)status) : NULL;
+    int told = number ? PySet_Contains(raised, number) : -1;
+    Py_XDECREF(module);
+    Py_XDECREF(class);
+    Py_XDECREF(raised);
+    Py_XDECREF(number);
+    PyErr_Restore(type, value, trace); /* what failed here is cleared, and then it is told once more */
+    return told == 1;
 }
 
 PyObject *fail(CUresult status, const char *function, const char *details, ...) {
     PyObject *text = NULL;
-    if (ends_context(status)) end_was_told = 1;
     if (details) {
         va_list values;
         va_start(values, details);
@@ -58,6 +69,13 @@ PyObject *fail(CUresult status, const char *function, const char *details, ...) 
 
 PyObject *raise_closed(PyObject *o) {
     PyObject *error = errors_call("closed", "(O)", o);
+    if (error) PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_XDECREF(error);
+    return NULL;
+}
+
+PyObject *raise_elsewhere(PyObject *event, PyObject *stream) {
+    PyObject *error = errors_call("elsewhere", "(OO)", event, stream);
     if (error) PyErr_SetObject((PyObject *)Py_TYPE(error), error);
     Py_XDECREF(error);
     return NULL;

@@ -6,8 +6,7 @@
 #include "native.h"
 
 enum { MOST_PLUGGED = 64 };
-static CUmemoryPool pools[MOST_PLUGGED];
-static context_object *contexts[MOST_PLUGGED];
+static pool_object *pools[MOST_PLUGGED]; /* kept for ever: calls may be under way */
 static PyObject *allocate_in_python, *free_in_python;
 
 #define EXPORTED __attribute__((visibility("default"))) extern
@@ -18,18 +17,51 @@ static int has_pool(int device) {
     return device >= 0 && device < MOST_PLUGGED && pools[device];
 }
 
-static void *allocate_from_pool(size_t size, int device, CUstream stream) {
+/* Told through sys.unraisablehook: who called has no way to be told.  status 0: the pool is closed. */
+static void report(CUresult status, const char *function, pool_object *pool, size_t size) {
+    PyGILState_STATE state = PyGILState_Ensure();
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    if (status)
+        fail(status, function, "size=%zu", size);
+    else
+        raise_closed((PyObject *)pool);
+    PyErr_WriteUnraisable((PyObject *)pool);
+    PyErr_Restore(type, value, trace);
+    PyGILState_Release(state);
+}
+
+static void *allocate_from_pool(pool_object *pool, size_t size, CUstream stream) {
+    const char *function = NULL;
     CUdeviceptr pointer = 0;
-    int pushed = enter_quietly(contexts[device]);
-    CUresult status = D.cuMemAllocFromPoolAsync(&pointer, size, pools[device], stream);
+    CUcontext now;
+    CUresult status = CUDA_SUCCESS;
+    int elsewhere = D.cuCtxGetCurrent(&now) || now != pool->context->handle, pushed = 0;
+    if (!pool->closed && elsewhere) {
+        function = "cuCtxPushCurrent";
+        status = D.cuCtxPushCurrent_v2(pool->context->handle);
+        pushed = !status;
+    }
+    if (!pool->closed && !status) {
+        function = "cuMemAllocFromPoolAsync";
+        status = D.cuMemAllocFromPoolAsync(&pointer, size, pool->handle, stream);
+    }
     leave(pushed);
-    return status ? NULL : (void *)(uintptr_t)pointer;
+    if (status || pool->closed) report(status, function, pool, size);
+    return (void *)(uintptr_t)pointer;
+}
+
+static void free_to_pool(pool_object *pool, void *pointer, size_t size, CUstream stream) {
+    int pushed = enter_quietly(pool->context);
+    CUresult status = D.cuMemFreeAsync((CUdeviceptr)(uintptr_t)pointer, stream);
+    leave(pushed);
+    if (status) report(status, "cuMemFreeAsync", pool, size);
 }
 
 /* NULL is what the caller takes for out of memory; the error itself is reported. */
 void *cuda_unified_torch_alloc(ssize_t size, int device, void *stream) {
     if (!may_free() || size <= 0) return NULL;
-    if (has_pool(device)) return allocate_from_pool((size_t)size, device, stream);
+    if (has_pool(device)) return allocate_from_pool(pools[device], (size_t)size, stream);
     void *pointer = NULL;
     PyGILState_STATE state = PyGILState_Ensure();
     PyObject *result = !allocate_in_python ? NULL
@@ -48,9 +80,7 @@ void *cuda_unified_torch_alloc(ssize_t size, int device, void *stream) {
 void cuda_unified_torch_free(void *pointer, ssize_t size, int device, void *stream) {
     if (!may_free() || !pointer) return;
     if (has_pool(device)) {
-        int pushed = enter_quietly(contexts[device]);
-        D.cuMemFreeAsync((CUdeviceptr)(uintptr_t)pointer, stream);
-        leave(pushed);
+        free_to_pool(pools[device], pointer, (size_t)size, stream);
         return;
     }
     PyGILState_STATE state = PyGILState_Ensure();
@@ -63,18 +93,15 @@ void cuda_unified_torch_free(void *pointer, ssize_t size, int device, void *stre
     PyGILState_Release(state);
 }
 
-/* plug_pool(ordinal, Pool|None): the pool is the caller's to keep alive */
+/* plug_pool(ordinal, Pool), once for each device */
 static PyObject *plug_pool(PyObject *Py_UNUSED(module), PyObject *args) {
     int device;
     PyObject *pool;
     if (!PyArg_ParseTuple(args, "iO", &device, &pool)) return NULL;
     if (device < 0 || device >= MOST_PLUGGED)
         return PyErr_Format(PyExc_ValueError, "only devices 0 to %d can be plugged", MOST_PLUGGED - 1);
-    if (pool != Py_None && !IS_A(pool, Pool_type))
-        return PyErr_Format(PyExc_TypeError, "a Pool is wanted, not %R", pool);
-    context_object *c = pool == Py_None ? NULL : ((pool_object *)pool)->context;
-    contexts[device] = (context_object *)Py_XNewRef((PyObject *)c); /* kept for ever: calls may be under way */
-    pools[device] = c ? ((pool_object *)pool)->handle : NULL;
+    if (!IS_A(pool, Pool_type)) return PyErr_Format(PyExc_TypeError, "a Pool is wanted, not %R", pool);
+    pools[device] = (pool_object *)Py_NewRef(pool);
     Py_RETURN_NONE;
 }
 

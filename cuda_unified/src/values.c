@@ -24,13 +24,19 @@ static const char *kind_text(char kind) {
     }
 }
 
+static inline int is_one_of(char kind, const char *kinds) {
+    return kind == ANY || strchr(kinds, kind) != NULL;
+}
+
 /* "expected a pointer of 8 bytes, given float64 of 4"; `size` 0: what was given has none. */
 static COLD int unexpected(place *p, PyObject *o, size_t size) {
     char given[48] = "";
     PyObject *name = o == Py_None ? PyObject_Repr(o) : PyObject_GetAttrString((PyObject *)Py_TYPE(o), "__qualname__");
     if (!name) return -1;
     if (size && o != Py_None) snprintf(given, sizeof given, " of %zu byte%s", size, size == 1 ? "" : "s");
-    bad_argument(p, PyExc_TypeError, "expected %s of %u byte%s, given %U%s", kind_text(p->kind), p->size,
+    const char *memory =
+        p->size == 8 && (p->kind == INTEGER || p->kind == UNSIGNED) ? "memory or " : ""; /* PTX does not tell which */
+    bad_argument(p, PyExc_TypeError, "expected %s%s of %u byte%s, given %U%s", memory, kind_text(p->kind), p->size,
                  p->size == 1 ? "" : "s", name, given);
     Py_DECREF(name);
     return -1;
@@ -41,10 +47,6 @@ static COLD int size_unknown(place *p, PyObject *o) {
                         "the driver does not tell the sizes of this kernel's parameters: give a NumPy or ctypes scalar "
                         "instead of %R",
                         o);
-}
-
-static inline int is_one_of(char kind, const char *kinds) {
-    return kind == ANY || strchr(kinds, kind) != NULL;
 }
 
 static int put_bytes(place *p, PyObject *o, const void *from, size_t size) {

@@ -9,13 +9,7 @@ import pytest
 
 import cuda_unified as cu
 
-
-@pytest.fixture
-def stream(device):
-    with device.stream() as s:
-        yield s
-        s.sync()
-
+pytestmark = pytest.mark.usefixtures("current")
 
 ADAPTORS = {
     "statistics": cu.StatisticsResource,

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import sys, time
 import cubind, cuda_unified as cu
+from cubind import driver
 told = []
 sys.unraisablehook = lambda a: told.append(a.exc_type.__name__)
 kernel = cu.compile_kernel('extern "C" __global__ void bad(int *p) { p[1 << 20] = 1; }', "bad")
@@ -36,6 +37,17 @@ elif sys.argv[1] == "raised by the device":
         device.sync()
     except cu.IllegalAddressError:
         pass
+elif sys.argv[1] == "raised by cubind":
+    try:
+        with device:
+            driver.cuMemcpyDtoH(bytearray(4), objects[0].pointer, 4)
+    except cubind.IllegalAddressError:
+        pass
+elif sys.argv[1] == "raised by a method in Python":
+    try:
+        cu.Graph(device).instantiate(upload=stream)
+    except cu.IllegalAddressError:
+        pass
 buffer = objects.pop(0)
 while objects:
     del objects[0]
@@ -47,7 +59,10 @@ except cu.IllegalAddressError:
 """
 
 
-@pytest.mark.parametrize(("what", "times"), [("raised", 0), ("raised by the device", 0), ("not raised", 1)])
+RAISED = ("raised", "raised by the device", "raised by cubind", "raised by a method in Python")
+
+
+@pytest.mark.parametrize(("what", "times"), [*((how, 0) for how in RAISED), ("not raised", 1)])
 def test_objects_that_go(device: cu.Device, what: str, times: int) -> None:
     if not device.is_cpu:
         pytest.skip("a GPU need not notice the access")

@@ -11,12 +11,7 @@ import cuda_unified as cu
 from cubind import driver
 from tests.unified.memory_tools import run, used
 
-
-@pytest.fixture
-def stream(device):
-    with device.stream() as s:
-        yield s
-        s.sync()
+pytestmark = pytest.mark.usefixtures("current")
 
 
 # ---- views ---------------------------------------------------------------------------------------------------------------

@@ -17,21 +17,6 @@ from cuda_unified import _native
 from tests.unified.graph_tools import ONE, Words, kernels, kinds, run
 
 
-@pytest.fixture
-def stream(device: Any) -> Any:
-    return device.stream()
-
-
-@pytest.fixture
-def words(device: Any, stream: Any) -> Words:
-    return Words(device, stream)
-
-
-@pytest.fixture(scope="module")
-def step(device: Any) -> Any:
-    return kernels()["step"]
-
-
 def test_work_is_captured_and_not_done(device: Any, stream: Any, words: Words, step: Any) -> None:
     assert not stream.is_capturing
     with stream.capture() as graph:

@@ -9,14 +9,9 @@ import pytest
 import cuda_unified as cu
 from tests.unified.memory_tools import run
 
+pytestmark = pytest.mark.usefixtures("current")
+
 N = 1 << 12
-
-
-@pytest.fixture
-def stream(device):
-    with device.stream() as s:
-        yield s
-        s.sync()
 
 
 def filled(device, stream, value, size=N):
@@ -71,7 +66,7 @@ def test_hints_for_managed_memory(device, stream):
 def test_where_there_are_no_batches(device):
     a, b = device.allocate(N), device.allocate(N)
     a.fill(6)
-    cu.copy_batch([(b, a)], stream=device.default_stream)
+    cu.copy_batch([(b, a)])
     assert set(b.to_bytes()) == {6}
     with device.stream() as stream, stream.capture() as graph:
         cu.copy_batch([(b[:32], a[32:64]), (b[32:64], a[:32])], stream=stream)

@@ -14,12 +14,11 @@ from cuda_unified import _native
 from tests.unified.memory_tools import held, run
 
 
-@pytest.fixture
-def stream(device):
-    with device.stream() as s:
-        yield s
-        s.sync()
-        assert _native.copies_under_way() == 0
+@pytest.fixture(autouse=True)
+def nothing_is_kept(current):
+    yield
+    current.sync()
+    assert _native.copies_under_way() == 0
 
 
 # ---- when, and how long things live ----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 
 import cuda_unified as cu
 from cuda_unified.scalar import pack, unpack
+from tests.helpers import fakes
 
 ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed")
 
@@ -216,3 +217,15 @@ except ImportError: print("needs NumPy")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
     assert (done.stdout, done.stderr) == ("needs NumPy\n", "")
+
+
+def test_words_of_numpy_mean_the_same_before_it_is_imported() -> None:
+    script = """
+        import sys, cuda_unified as cu
+        assert cu.DType("float32").name == "float32" and "numpy" not in sys.modules
+        print(cu.DType("f4").name, cu.DType("<i2").name)
+        try: cu.DType("flaot32")
+        except TypeError as error: print(error)
+    """
+    lines = fakes.run(script, PYTHONPATH=str(fakes.PACKAGE.parents[1])).splitlines()
+    assert lines[0] == "float32 int16" and lines[1].startswith("'flaot32' is no type of elements")

@@ -61,6 +61,47 @@ for operation in (compiled, cubin, headers, wrong):
         n += 1
     print(operation.__name__, n, *sorted(silent - {""}))
 """
+LINKING = """
+import re, sys
+from tests.helpers.faults import Faults
+import cuda_unified as cu
+control = Faults(sys.argv[1])
+USES = 'extern __device__ int added(int, int); extern "C" __global__ void k(int *x) { *x = added(40, 2); }'
+HAS = "__device__ int added(int a, int b) { return a + b; }"
+one, two = (cu.Program(s, lto=True, relocatable=True, arch=90).compile() for s in (USES, HAS))
+quiet = {"nvJitLinkGetErrorLog", "nvJitLinkGetErrorLogSize", "nvJitLinkGetInfoLog", "nvJitLinkGetInfoLogSize"}
+def ptx(): assert "call" not in cu.Linker(one, two, target=90).link(target="ptx").text
+def cubin(): assert cu.Linker(one, two, target=90).link().kind == "cubin"
+def wrong():
+    linker = cu.Linker(one, target=90)
+    try: linker.link()
+    except cu.LinkError as error:
+        if error.code == 12: raise
+        assert "added" in (error.log or "") or control.refused in quiet, error
+for operation in (ptx, cubin, wrong):
+    operation()
+    n, before = 0, control.calls("nvJitLinkCreate") - control.calls("nvJitLinkDestroy")
+    while True:
+        control.arm(n, 12)
+        try:
+            operation()
+            silent = True
+        except cu.CudaError as error:
+            silent = False
+            assert error.code == 12 and error.function == control.refused, error
+            assert isinstance(error, cu.LinkError) or control.refused == "nvJitLinkDestroy", error
+        refused = control.refused
+        control.arm(-1)
+        ends = operation is wrong and refused == "nvJitLinkDestroy"  # the first error is told
+        assert not silent or not refused or refused in quiet or ends, (operation, n, refused)
+        now = control.calls("nvJitLinkCreate") - control.calls("nvJitLinkDestroy")
+        assert now - before == (refused == "nvJitLinkDestroy"), (operation, n, refused)
+        before = now
+        if not refused: break
+        operation()
+        n += 1
+    print(operation.__name__, n)
+"""
 AREAS = sorted(path.stem for path in (Path(__file__).parent / "refused").glob("[a-z]*.py"))
 
 
@@ -80,7 +121,11 @@ def test_each_call_is_refused_once(library: Path, area: str) -> None:
         check=False,
         timeout=200,
         cwd=faults.ROOT,
-        env=fakes.environment(CUBIND_DRIVER_LIBRARY=library, PYTHONPATH=f"{faults.ROOT}:{fakes.PACKAGE.parent}"),
+        env=fakes.environment(
+            CUBIND_DRIVER_LIBRARY=library,
+            PYTHONPATH=f"{faults.ROOT}:{fakes.PACKAGE.parent}",
+            CPU_DEVICE_COUNT="2" if area == "peers" else "1",
+        ),
     )
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-3000:]
     assert all(int(line.split()[1]) >= 1 for line in done.stdout.splitlines()), done.stdout
@@ -106,3 +151,16 @@ def test_each_call_of_the_compiler_is_refused_once(tmp_path: Path) -> None:
     assert [line[0] for line in lines] == ["compiled", "cubin", "headers", "wrong"]
     assert all(int(line[1]) >= 5 for line in lines), lines
     assert {name for line in lines for name in line[2:]} <= {"nvrtcDestroyProgram"}, lines
+
+
+def test_each_call_of_the_linker_is_refused_once(tmp_path: Path) -> None:
+    if not cubind.has("nvJitLinkCreate"):
+        pytest.skip("libnvJitLink is not installed (the package nvidia-nvjitlink)")
+    found = cubind.info().libraries["nvjitlink"].path
+    assert found
+    library = faults.build(tmp_path, of=Path(found), prefix="nvJitLink")
+    paths = f"{faults.ROOT}:{fakes.PACKAGE.parent}"
+    how = {"CUBIND_NVJITLINK_LIBRARY": library, "CUBIND_DEVICE": "cpu"}
+    lines = [line.split() for line in fakes.run(LINKING, library, PYTHONPATH=paths, timeout=90, **how).splitlines()]
+    assert [line[0] for line in lines] == ["ptx", "cubin", "wrong"]
+    assert all(int(line[1]) >= 5 for line in lines), lines

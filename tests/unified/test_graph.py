@@ -12,27 +12,6 @@ import cuda_unified as cu
 from cubind import driver
 from tests.unified.graph_tools import ONE, Words, kernels, kinds, run
 
-
-@pytest.fixture
-def stream(device: Any) -> Any:
-    return device.stream()
-
-
-@pytest.fixture
-def graph(device: Any) -> Any:
-    return cu.Graph(device)
-
-
-@pytest.fixture
-def words(device: Any, stream: Any) -> Words:
-    return Words(device, stream)
-
-
-@pytest.fixture(scope="module")
-def step(device: Any) -> Any:
-    return kernels()["step"]
-
-
 # ---- kinds of nodes
 
 
@@ -431,3 +410,14 @@ def test_what_cannot_be_instantiated_says_why(graph: Any) -> None:
     graph.create_condition(0)
     with pytest.raises(cu.InvalidValueError, match="conditional handle unused"):
         graph.instantiate()
+
+
+def test_edges_that_cannot_be(graph: Any) -> None:
+    first = graph.add_empty()
+    second = graph.add_empty(after=first)
+    last = graph.add_empty(after=second)
+    for node, other, hint in ((first, second, "there already"), (last, first, "waits for it"), (last, last, "itself")):
+        with pytest.raises(cu.InvalidValueError, match="from=<Node: empty>") as caught:
+            node.connect(other)
+        assert hint in caught.value.hint
+    assert len(graph.edges) == 2

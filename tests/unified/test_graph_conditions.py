@@ -9,27 +9,6 @@ import pytest
 import cuda_unified as cu
 from tests.unified.graph_tools import ONE, Words, kernels, run
 
-
-@pytest.fixture
-def stream(device: Any) -> Any:
-    return device.stream()
-
-
-@pytest.fixture
-def graph(device: Any) -> Any:
-    return cu.Graph(device)
-
-
-@pytest.fixture
-def words(device: Any, stream: Any) -> Words:
-    return Words(device, stream)
-
-
-@pytest.fixture(scope="module")
-def step(device: Any) -> Any:
-    return kernels()["step"]
-
-
 # ---- conditions
 
 

@@ -17,26 +17,6 @@ from tests.unified.graph_tools import ONE, Words, kernels, run
 SLOW = 2_000_000  # turns of a loop: tens of milliseconds on the CPU device
 
 
-@pytest.fixture
-def stream(device: Any) -> Any:
-    return device.stream()
-
-
-@pytest.fixture
-def graph(device: Any) -> Any:
-    return cu.Graph(device)
-
-
-@pytest.fixture
-def words(device: Any, stream: Any) -> Words:
-    return Words(device, stream)
-
-
-@pytest.fixture(scope="module")
-def step(device: Any) -> Any:
-    return kernels()["step"]
-
-
 def test_launches_follow_each_other_in_different_streams(
     device: Any, stream: Any, graph: Any, words: Words, step: Any
 ) -> None:

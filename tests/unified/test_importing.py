@@ -36,5 +36,5 @@ def test_imports_are_light(statement: str) -> None:
 
 
 def test_every_name_is_imported_by_the_star() -> None:
-    program = "import cuda_unified as cu\nfrom cuda_unified import *\nassert all(globals()[n] is getattr(cu, n) for n in cu.__all__)"
+    program = "import cuda_unified as cu\nfrom cuda_unified import *\nassert all(globals()[n] is getattr(cu, n) for n in cu.__all__) and CudaError and ClosedError"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -146,6 +146,7 @@ def test_what_cannot_be_set(library: Library) -> None:
         attributes.max_dynamic_shared_size_bytes = 10**9
     error = caught.value
     assert error.function == "cuKernelSetAttribute"
+    assert "with the" in (caught.value.hint or "") and "bytes" in (caught.value.hint or "")
     for text in ("kernel=shape", "attribute=max_dynamic_shared_size_bytes", "value=1000000000", "device=0"):
         assert text in error.arguments
 

@@ -358,7 +358,7 @@ def test_complaint_56_an_int_for_a_float_where_the_ptx_is_known(library: Library
     kernel[1, 1, stream](out.buffer, 0, True)
     assert struct.unpack("<3f", out.read(12)) == (1, 7, 8)
     for i, value, text in (
-        (0, 2.5, "expected an integer of 8 bytes, given float"),
+        (0, 2.5, "expected memory or an integer of 8 bytes, given float"),
         (1, 2.5, "expected an integer of 4 bytes, given float"),
         (1, np.float32(1), "expected an integer of 4 bytes, given float32 of 4 bytes"),
         (2, np.int32(1), "expected a floating-point number of 4 bytes, given int32 of 4 bytes"),

@@ -23,11 +23,6 @@ def library(device: Any) -> Library:
 
 
 @pytest.fixture
-def stream(device: Any) -> Any:
-    return device.stream()
-
-
-@pytest.fixture
 def out(device: Any, stream: Any) -> Memory:
     return Memory(device, 64, stream)
 

@@ -7,14 +7,9 @@ import cuda_unified as cu
 from cuda_unified import discard_batch, discard_prefetch_batch, prefetch_batch
 from tests.unified.memory_tools import run
 
+pytestmark = pytest.mark.usefixtures("current")
+
 PAGE = 1 << 16
-
-
-@pytest.fixture
-def stream(device):
-    with device.stream() as s:
-        yield s
-        s.sync()
 
 
 @pytest.fixture

@@ -1,71 +1,32 @@
 """Plug-ins for other libraries' allocators.
 
-CuPy and PyTorch with CUDA need a GPU's driver even to allocate: what stands for them here follows their documented
-interfaces.  The two C functions for PyTorch are called as PyTorch calls them, through the shared object.  RMM is used
-itself where it is installed.
+CuPy and PyTorch with CUDA need a GPU's driver even to allocate: what stands for them here (stand_ins.py) follows their
+documented interfaces.  RMM is used itself where it is installed.
 """
 
 import ctypes
 import sys
 import threading
 import types
-from contextlib import contextmanager
 
 import pytest
 
 import cuda_unified as cu
 from cuda_unified import plugins
+from tests.unified import stand_ins
 from tests.unified.memory_tools import run
 
-
-@pytest.fixture
-def stream(device):
-    with device.stream() as s:
-        yield s
-        s.sync()
+pytestmark = pytest.mark.usefixtures("current")
 
 
 # ---- CuPy ----------------------------------------------------------------------------------------------------------------
 
 
-class CupyPointer:
-    def __init__(self, memory, offset):
-        self.memory, self.ptr = memory, memory.ptr + offset
-
-
-class CupyUnowned:
-    def __init__(self, ptr, size, owner, device_id=-1):
-        assert isinstance(ptr, int) and isinstance(size, int) and device_id == 0
-        self.ptr, self.size, self.owner = ptr, size, owner
-
-
 @pytest.fixture
-def cupy(monkeypatch, device, stream):
-    """https://docs.cupy.dev/en/stable/reference/cuda.html"""
-    seen = []
-
-    @contextmanager
-    def at(kind, *arguments):
-        seen.append((kind, *arguments))
-        yield types.SimpleNamespace(id=0)
-
-    class Device:
-        id = 0
-
-        def __new__(cls, *arguments):
-            return at("device", *arguments) if arguments else object.__new__(cls)
-
-    cuda = types.SimpleNamespace(
-        Device=Device,
-        ExternalStream=lambda pointer, ordinal: at("stream", pointer, ordinal),
-        get_current_stream=lambda: types.SimpleNamespace(ptr=stream.address),
-        UnownedMemory=CupyUnowned,
-        MemoryPointer=CupyPointer,
-        alloc=None,
-        seen=seen,
-    )
-    monkeypatch.setitem(sys.modules, "cupy", types.SimpleNamespace(cuda=cuda))
-    return cuda
+def cupy(monkeypatch, stream):
+    module = stand_ins.cupy(stream)
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    return module.cuda
 
 
 def test_cupy_allocates_through_us(device, stream, cupy):
@@ -103,18 +64,10 @@ def test_we_allocate_through_cupy(device, stream, cupy):
 TORCH = """
 import ctypes, threading, types, sys, gc
 import cuda_unified as cu
+from tests.unified import stand_ins
 d = cu.Device(0)
 s = d.stream()
-class CUDAPluggableAllocator:  # what PyTorch's does with its arguments
-    def __init__(self, path, allocate, free):
-        library = ctypes.CDLL(path)
-        self.allocate, self.free = getattr(library, allocate), getattr(library, free)
-        self.allocate.restype = ctypes.c_void_p
-        self.allocate.argtypes = [ctypes.c_ssize_t, ctypes.c_int, ctypes.c_void_p]
-        self.free.restype = None
-        self.free.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int, ctypes.c_void_p]
-sys.modules["torch"] = types.SimpleNamespace(cuda=types.SimpleNamespace(
-    memory=types.SimpleNamespace(CUDAPluggableAllocator=CUDAPluggableAllocator)))
+sys.modules["torch"] = stand_ins.torch()
 """
 
 
@@ -130,7 +83,12 @@ d.sync()
 print(1000 <= pool.used < 2000)
 t.free(p, 1000, 0, s.address)
 s.sync()
-print(pool.used, t.allocate(1 << 60, 0, s.address), t.allocate(0, 0, s.address))
+told = []
+sys.unraisablehook = lambda a: told.append(f"{a.exc_type.__name__}: {a.exc_value}")
+print(pool.used, t.allocate(1 << 60, 0, s.address), t.allocate(0, 0, s.address), len(told))
+print(told.pop().splitlines()[0])
+t.free(5, 10, 0, s.address)
+print(told.pop().splitlines()[0])
 def work():
     for i in range(200):
         t.free(t.allocate(i + 1, 0, s.address), i + 1, 0, s.address)
@@ -142,10 +100,17 @@ try:
     cu.as_torch_allocator(d.pool)
 except RuntimeError as e:
     print(e)
+p = t.allocate(10, 0, s.address)
+pool.close()
+print(t.allocate(10, 0, s.address), told)
+t.free(p, 10, 0, s.address)
 """
     out = run(TORCH + program).splitlines()
-    assert out[:4] == ["True True", "True", "0 None None", "0"]
-    assert "once a process" in out[4]
+    assert out[:3] == ["True True", "True", "0 None None 1"]
+    assert out[3].startswith("OutOfMemoryError: cuMemAllocFromPoolAsync(size=1152921504606846976)")
+    assert out[4].startswith("InvalidValueError: cuMemFreeAsync(size=10)")
+    assert out[5] == "0" and "once a process" in out[6]
+    assert out[7] == "None ['ClosedError: this Pool is closed']"
 
 
 def test_torch_allocates_from_a_resource_of_python():
@@ -179,7 +144,7 @@ kept = t.allocate(10, 0, s.address)
 def test_without_a_resource_torch_gets_nothing():
     program = """
 path, allocate, free = cu._native.__file__, "cuda_unified_torch_alloc", "cuda_unified_torch_free"
-t = CUDAPluggableAllocator(path, allocate, free)
+t = stand_ins.CUDAPluggableAllocator(path, allocate, free)
 print(t.allocate(10, 0, None), t.allocate(10, 99, None), t.allocate(10, -1, None), t.allocate(-5, 0, None))
 print(t.free(16, 10, 0, None))
 """
@@ -188,18 +153,9 @@ print(t.free(16, 10, 0, None))
 
 def test_we_allocate_through_torch(monkeypatch, device, stream):
     """https://docs.pytorch.org/docs/stable/generated/torch.cuda.memory.caching_allocator_alloc.html"""
-    live, calls = {}, []
-
-    def allocate(size, device=None, stream=None):
-        buffer = cu.Device(device).pool.allocate(size, cu.Stream.from_handle(stream))
-        live[buffer.pointer] = buffer
-        calls.append((size, device, stream))
-        return buffer.pointer
-
-    cuda = types.SimpleNamespace(
-        caching_allocator_alloc=allocate, caching_allocator_delete=lambda pointer: live.pop(pointer).close()
-    )
-    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda))
+    torch = stand_ins.torch()
+    live, calls = torch.cuda.live, torch.cuda.calls
+    monkeypatch.setitem(sys.modules, "torch", torch)
     resource = cu.TorchResource(device)
     with resource.allocate(64, stream) as buffer:
         assert calls == [(64, 0, stream.address)] and list(live) == [buffer.pointer]
@@ -210,55 +166,27 @@ def test_we_allocate_through_torch(monkeypatch, device, stream):
 # ---- RMM -----------------------------------------------------------------------------------------------------------------
 
 
-class RmmStream:
-    """rmm.pylibrmm.stream.Stream"""
-
-    def __init__(self, obj):
-        self._stream = obj.__cuda_stream__()
-
-    def __cuda_stream__(self):
-        return self._stream
-
-
-class CallbackMemoryResource:
-    """rmm.mr.CallbackMemoryResource: calls back with (size, stream) and (pointer, size, stream)."""
-
-    def __init__(self, allocate_func, deallocate_func):
-        self._allocate, self._deallocate = allocate_func, deallocate_func
-
-    def allocate(self, nbytes, stream):
-        assert isinstance(stream, RmmStream)
-        return self._allocate(nbytes, stream)
-
-    def deallocate(self, ptr, nbytes, stream):
-        assert isinstance(stream, RmmStream)
-        self._deallocate(ptr, nbytes, stream)
-
-
 @pytest.fixture
 def rmm(monkeypatch):
-    stream = types.SimpleNamespace(Stream=RmmStream)
-    mr = types.SimpleNamespace(CallbackMemoryResource=CallbackMemoryResource)
-    module = types.SimpleNamespace(mr=mr)
-    monkeypatch.setitem(sys.modules, "rmm", module)
-    monkeypatch.setitem(sys.modules, "rmm.pylibrmm", types.SimpleNamespace(stream=stream))
-    monkeypatch.setitem(sys.modules, "rmm.pylibrmm.stream", stream)
-    return module
+    modules = stand_ins.rmm()
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return modules["rmm"]
 
 
 def test_rmm_allocates_through_us(device, stream, rmm):
     counts = cu.StatisticsResource(device.pool)
     resource = cu.as_rmm_resource(counts)
-    pointer = resource.allocate(100, RmmStream(stream))
+    pointer = resource.allocate(100, stand_ins.RmmStream(stream))
     assert counts.counts.current == 100
-    resource.deallocate(pointer, 100, RmmStream(stream))
+    resource.deallocate(pointer, 100, stand_ins.RmmStream(stream))
     assert counts.counts.current == 0
     with pytest.raises(ValueError, match="not allocated here"):
-        resource.deallocate(pointer, 100, RmmStream(stream))
+        resource.deallocate(pointer, 100, stand_ins.RmmStream(stream))
     with pytest.raises(cu.OutOfMemoryError):
-        resource.allocate(1 << 60, RmmStream(stream))
-    assert resource.allocate(0, RmmStream(stream)) == 0
-    resource.deallocate(0, 0, RmmStream(stream))
+        resource.allocate(1 << 60, stand_ins.RmmStream(stream))
+    assert resource.allocate(0, stand_ins.RmmStream(stream)) == 0
+    resource.deallocate(0, 0, stand_ins.RmmStream(stream))
 
 
 def test_we_allocate_through_rmm(device, stream, rmm):

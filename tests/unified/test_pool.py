@@ -8,12 +8,7 @@ import pytest
 import cuda_unified as cu
 from tests.unified.memory_tools import run
 
-
-@pytest.fixture
-def stream(device):
-    with device.stream() as s:
-        yield s
-        s.sync()
+pytestmark = pytest.mark.usefixtures("current")
 
 
 @pytest.fixture
@@ -213,3 +208,12 @@ def test_memory_freed_in_order_is_there_again(device, stream):
     for _ in range(50):
         pool.allocate(1 << 20, stream).close()
         stream.sync()
+
+
+def test_what_could_not_be_allocated_is_not_counted(device, stream):
+    pool = cu.Pool.create(device)
+    pool.allocate(100, stream).close()
+    for size in (1 << 60, 1 << 61):
+        with pytest.raises(cu.OutOfMemoryError):
+            pool.allocate(size, stream)
+    assert pool.used_high < 1 << 30 and pool.reserved_high < 1 << 30

@@ -35,3 +35,18 @@ def test_all_are_found() -> None:
     for name, shown in PRINTS.items():
         text = (ROOT / name).read_text()
         assert text.count("```python") == len(FENCE.findall(text)) == len(shown)
+
+
+def test_every_folder_explains_itself() -> None:
+    """The main README links one in each folder, and names in their tables are files that are there."""
+    text = (ROOT / "README.md").read_text()
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    if not tracked:
+        pytest.skip("not in a checkout of git")
+    folders = {path.partition("/")[0] for path in tracked if "/" in path} - {".ci"}
+    readmes = set(re.findall(r"\]\((\w+(?:/\w+)*)/README\.md\)", text))
+    assert {name.partition("/")[0] for name in readmes} == folders
+    for folder in ("examples", "tools"):
+        table = "".join(re.findall(r"^\| ([^|]*)\|", (ROOT / folder / "README.md").read_text(), re.MULTILINE))
+        named = set(re.findall(r"\w+\.py", table))
+        assert named == {path.name for path in (ROOT / folder).glob("*.py")} - {"pictures.py"}

@@ -11,12 +11,7 @@ from cubind import driver
 from cuda_unified.memory import pointer_kind
 from tests.unified.memory_tools import held
 
-
-@pytest.fixture
-def stream(device):
-    with device.stream() as s:
-        yield s
-        s.sync()
+pytestmark = pytest.mark.usefixtures("current")
 
 
 @pytest.fixture

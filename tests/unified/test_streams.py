@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -245,6 +247,63 @@ def test_an_error_that_nobody_asks_for_is_reported(stream: cu.Stream, monkeypatc
     assert seen == ["ZeroDivisionError('integer division or modulo by zero')"]
 
 
+def test_an_error_that_nobody_asks_for_is_printed() -> None:
+    """By Python's own hook, which takes nothing but what Python gives it."""
+    script = """
+        import time, cuda_unified as cu
+        def wrong(): raise KeyError("of mine")
+        call = cu.Device(0).stream().call(wrong)
+        while not call.done(): time.sleep(0.001)
+        time.sleep(0.01)
+        del call
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=30)
+    assert "in wrong" in done.stderr and "KeyError: 'of mine'" in done.stderr and "Hook" not in done.stderr
+
+
+def test_mistakes_are_told_at_once(device: cu.Device, stream: cu.Stream) -> None:
+    with pytest.raises(TypeError, match="a function is wanted, not None"):
+        stream.call(None)  # type: ignore[arg-type]
+    with pytest.raises(cu.InvalidHandleError, match="made with timing, and recorded"):
+        device.event().elapsed(stream.record())
+
+
+def test_nobody_waits_any_more(stream: cu.Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task was cancelled, and the loop is closed when the stream gets there."""
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: seen.append(repr(args.exc_value)))
+
+    async def main() -> threading.Event:
+        gate = blocked(stream)
+        for one in (stream, stream.call(lambda: 5)):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(one, 0.01)
+        return gate
+
+    gate = asyncio.run(main())
+    gate.set()
+    stream.sync()
+    assert stream.call(lambda: 6).result(20) == 6
+    gc.collect()
+    assert seen == []
+
+
+def test_await_a_call(stream: cu.Stream) -> None:
+    async def main() -> int:
+        assert await stream.call(lambda a, b: a + b, 3, 4) == 7
+        with pytest.raises(ZeroDivisionError):
+            await stream.call(lambda: 1 // 0)
+        gate = blocked(stream)
+        call = stream.call(lambda: 5)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(call, 0.01)
+        gate.set()
+        return 7
+
+    assert asyncio.run(main()) == 7
+
+
 def test_await(device: cu.Device, stream: cu.Stream) -> None:
     async def main() -> list[str]:
         order = []
@@ -289,6 +348,35 @@ def test_failed_work_reaches_calls_and_await() -> None:
     """
     lines = fakes.run(script, PYTHONPATH=ROOT, CUBIND_DEVICE="cpu").splitlines()
     assert lines[-1] == "[]" and lines[0] == "IllegalAddressError True True" and len(lines) == 4, lines
+
+
+def test_attributes(device: cu.Device, stream: cu.Stream) -> None:
+    assert stream.synchronization_policy == "auto" and stream.memory_sync_domain == "default"
+    for policy in ("spin", "yield", "blocking_sync", "auto"):
+        stream.synchronization_policy = policy
+        assert stream.synchronization_policy == policy
+        stream.sync()
+    stream.synchronization_policy = driver.CUsynchronizationPolicy.CU_SYNC_POLICY_SPIN
+    assert stream.synchronization_policy == "spin" and device.stream().synchronization_policy == "auto"
+    stream.memory_sync_domain = "remote"
+    assert stream.memory_sync_domain == "remote"
+    stream.memory_sync_domain_map = (0, 0)
+    assert stream.memory_sync_domain_map == (0, 0)
+    stream.priority = device.stream_priorities[0]
+    assert stream.priority == device.stream_priorities[0]
+    for name, wrong, kind in (
+        ("synchronization_policy", "sleep", ValueError),
+        ("memory_sync_domain", 3, ValueError),
+        ("memory_sync_domain_map", 3, TypeError),
+        ("memory_sync_domain_map", (0, 256), ValueError),
+    ):
+        with pytest.raises(kind, match=f"Stream: {name} must be .*{wrong[0] if isinstance(wrong, tuple) else wrong}"):
+            setattr(stream, name, wrong)
+    with pytest.raises(cu.InvalidValueError):
+        stream.memory_sync_domain_map = (0, 255)  # so many domains no device has
+    stream.close()
+    with pytest.raises(cu.ClosedError):
+        stream.synchronization_policy = "spin"
 
 
 def test_access_policy(stream: cu.Stream, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,12 @@ bool Pool::took(uint64_t size) {
     std::lock_guard<std::mutex> guard(lock_);
     if (max_size && (size > max_size || used_ > max_size - size)) return false;
     used_ += size;
-    used_high_ = std::max(used_high_, used_);
     return true;
+}
+
+void Pool::note_high() {
+    std::lock_guard<std::mutex> guard(lock_);
+    used_high_ = std::max(used_high_, used_);
 }
 
 void Pool::took_back(uint64_t size) {

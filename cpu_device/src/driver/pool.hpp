@@ -36,6 +36,7 @@ class Pool : public Object {
         : place(place_), device(place_.device()), is_default(is_default_), max_size(max_size_), kind(place_.kind()),
           handle_types(handles), imported(std::move(file)) {}
     bool took(uint64_t size); // false: more than its maximum
+    void note_high();         // what it took is there
     void took_back(uint64_t size);
     CUresult get(CUmemPool_attribute name, void *value);
     CUresult set(CUmemPool_attribute name, const void *value);

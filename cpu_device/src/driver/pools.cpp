@@ -36,6 +36,7 @@ CUresult allocate(CUdeviceptr *out, size_t size, const std::shared_ptr<Pool> &po
         pool->took_back(size);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
+    pool->note_high();
     memory().restrict(made->base, pool->allowed);
     *out = made->base;
     return CUDA_SUCCESS;

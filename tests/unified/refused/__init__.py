@@ -7,5 +7,5 @@ helpers/faults.py:
 
     python -m tests.unified.refused MODULE LIBRARY
 
-and prints for each operation: name, calls of the driver, and the functions whose refusal raised nothing.
+and prints for each operation its name and how many calls of the driver it makes.
 """
