@@ -189,6 +189,7 @@ def test_the_checkers_look_at_graphs() -> None:
         executable = d.cuGraphInstantiate(graph, 0)
         d.cuGraphLaunch(executable, None)
         d.cuCtxSynchronize()
+        d.cuMemsetD32(p, 0, 1)                         # whichever block was last: both write another value now
         assert cubind.cpu.check(races=True)
         d.cuGraphLaunch(executable, None)
         assert name(d.cuCtxSynchronize) == "CUDA_ERROR_LAUNCH_FAILED"

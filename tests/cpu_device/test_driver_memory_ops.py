@@ -143,6 +143,7 @@ def test_a_wait_that_nothing_meets_can_be_ended() -> None:
     d.cuCtxSetCurrent(d.cuDevicePrimaryCtxRetain(0))
     s, p = d.cuStreamCreate(1), d.cuMemAlloc(4)
     d.cuMemsetD32(p, 0, 1)
+    d.cuCtxSynchronize()                               # the stream waits for no other
     d.cuStreamWaitValue32(s, p, 1, EQ)
     start = time.monotonic()
     d.cuDevicePrimaryCtxReset(0)
