@@ -265,7 +265,9 @@ class KernelAttributes(_PerDevice):
         except InvalidValueError as error:
             if name == "max_dynamic_shared_size_bytes":
                 most = self.device.properties.max_shared_memory_per_block_optin
-                error.hint = f"a block on this device can have {most} bytes, with the {self.shared_size_bytes} static ones"
+                error.hint = (
+                    f"a block on this device can have {most} bytes, with the {self.shared_size_bytes} static ones"
+                )
             raise
 
     def keys(self) -> Iterator[str]:

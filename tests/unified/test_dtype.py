@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import cuda_unified as cu
-from tests.helpers import fakes
 from cuda_unified.scalar import pack, unpack
+from tests.helpers import fakes
 
 ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed")
 
