@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from cubind import NotSupportedError, driver
 
-from ._light import contextmanager
+from . import _native
+from ._light import contextmanager, nullcontext
 from ._records import dataclass
 from .stream import Stream, current_stream
 
@@ -16,19 +17,30 @@ if TYPE_CHECKING:
     from .device import Device
 
 
+ranges: list[tuple[str, int, int, int]] | None = None
+"""(text, thread, begin, end) of the ranges that have ended since a trace began; None: there is no trace."""
+
+
 @contextmanager
 def annotate(text: str) -> Iterator[None]:
-    """A range in profiles that is called `text`, where the package nvtx is installed; else nothing.
+    """A range that is called `text`, in a `trace()` that runs, and in profiles where the package nvtx is installed.
 
     https://nvidia.github.io/NVTX/
     """
+    from _thread import get_ident
+
     try:
-        import nvtx  # type: ignore[import-not-found, unused-ignore]
+        from nvtx import annotate as shown  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
-        yield
-        return
-    with nvtx.annotate(text):
-        yield
+        shown = nullcontext
+    begin = _native.trace_clock()
+    try:
+        with shown(text):
+            yield
+    finally:
+        traced = ranges
+        if traced is not None:
+            traced.append((text, get_ident(), begin, _native.trace_clock()))
 
 
 @contextmanager
@@ -43,7 +55,7 @@ def profile(device: Device | None = None, *, name: str | None = None) -> Iterato
     """
     from .device import Device
 
-    device = device or Device()
+    device = Device() if device is None else Device(device)
     with device:
         device.sync()
         collecting = _tell(driver.cuProfilerStart)

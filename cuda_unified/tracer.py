@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cubind import CudaError, driver
 
-from . import _native
+from . import _mangled, _native, profiling
 from ._light import contextmanager, suppress
 from ._records import dataclass
 from .device import Device
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TraceEvent:
-    """One call: kind ("kernel", "copy", "fill", "graph", "wait", "other"), name (of the kernel, or the C function), stream
-    (its handle), thread, begin and end on the host in ns, `device_begin` and `device_end` in ns of the same clock as well as
+    """One call: kind ("kernel", "copy", "fill", "graph", "wait", "other"; "range" of `annotate`), name (of the kernel, the C
+    function or the range), stream (its handle), thread, begin and end on the host in ns, `device_begin` and `device_end` in ns of the same clock as well as
     it can be known (None where the device does nothing), size (bytes of a copy or fill), grid, block, shared_memory of a
     kernel."""
 
@@ -72,7 +72,7 @@ class Trace:
         for s, i in streams.items():
             yield {"ph": "M", "pid": 1, "tid": i, "name": "thread_name", "args": {"name": _stream_name(s)}}
         for e in self.events:
-            details = {"stream": _stream_name(e.stream)}
+            details = {} if e.kind == "range" else {"stream": _stream_name(e.stream)}
             if e.kind == "kernel":
                 details |= {"grid": str(e.grid), "block": str(e.block), "shared memory": str(e.shared_memory)}
             elif e.size:
@@ -100,36 +100,44 @@ def _kernel_name(handle: int, known: dict[int, str]) -> str:
         known[handle] = f"kernel {handle:#x}"
         for ask in (driver.cuKernelGetName, driver.cuFuncGetName):
             with suppress(CudaError):
-                name = ask(handle)
-                known[handle] = name.decode() if isinstance(name, bytes) else str(name)
+                known[handle] = _mangled.written(str(ask(handle)))
                 break
     return known[handle]
 
 
 @contextmanager
 def trace(path: str | PathLike[str] | None = None, *, device: Device | None = None) -> Iterator[Trace]:
-    """Records what this package launches, copies, fills and waits for in a block, in all threads; a graph is one piece of work.
+    """Records what this package launches, copies, fills and waits for in a block, in all threads, and the ranges of
+    `annotate`; a graph is one piece of work.
 
     path: a file to write at the end, for https://ui.perfetto.dev or chrome://tracing.  device: whose clock is compared with the
     host's, and whose work is waited for at the end (default: the current device); work of other devices has no times on the
     device.  Those times come from events around each piece of work.  One trace runs at a time: RuntimeError otherwise.
     """
-    device = device or Device()
+    device = Device() if device is None else Device(device)
     found = Trace()
     clock = device.stream()  # to bring both clocks together
     zero = clock.record()
     driver.cuEventSynchronize(zero.address)  # which no other trace records
     at_zero = _native.trace_clock()
     _native.start_trace()
+    ranges: list[tuple[str, int, int, int]] = []
+    profiling.ranges = ranges
     try:
         yield found
     finally:
         records = _native.stop_trace()
+        profiling.ranges = None
         with suppress(CudaError):
             device.sync()
-        found.events = _events(device, records, zero.address, at_zero)
+        found.events = [*_ranges(ranges), *_events(device, records, zero.address, at_zero)]
     if path is not None:
         found.save(path)
+
+
+def _ranges(ended: list[tuple[str, int, int, int]]) -> Iterator[TraceEvent]:
+    for text, thread, begin, end in ended:
+        yield TraceEvent("range", text, 0, thread, begin, end, None, None, 0, (0, 0, 0), (0, 0, 0), 0)
 
 
 def _events(device: Device, records: list[Any], zero: int, at_zero: int) -> list[TraceEvent]:

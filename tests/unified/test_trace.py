@@ -69,6 +69,29 @@ def test_the_file(device: cu.Device, kernel: cu.Kernel, tmp_path: Path) -> None:
     assert named[1, on_device["tid"]] == f"stream {stream.address:#x}" and on_device["args"]["grid"] == "(1, 1, 1)"
 
 
+def test_ranges_and_names(device: cu.Device, tmp_path: Path) -> None:
+    """What a program annotates is there, in its thread and around its calls; kernels have the names that C++ writes."""
+    kernel = cu.compile_kernel("template <class T> __global__ void set(T *p) { *p = 1; }", "set<float>")
+    with device.stream() as stream, cu.annotate("not any more"):
+        pass
+    with device.stream() as stream, cu.trace(tmp_path / "t.json") as trace:
+        with cu.annotate("phase"), cu.annotate("part"):
+            kernel[1, 1](device.allocate(4))
+            stream.sync()
+        with pytest.raises(ZeroDivisionError), cu.annotate("failed"):
+            raise ZeroDivisionError
+    ranges = {e.name: e for e in trace.events if e.kind == "range"}
+    (launch,) = (e for e in trace.events if e.kind == "kernel")
+    assert set(ranges) == {"phase", "part", "failed"} and launch.name == "set<float>"
+    phase, part = ranges["phase"], ranges["part"]
+    assert phase.begin <= part.begin <= launch.begin <= launch.end <= part.end <= phase.end
+    assert phase.thread == launch.thread == threading.get_ident()
+    spans = {r["name"]: r for r in json.loads((tmp_path / "t.json").read_text())["traceEvents"] if r["ph"] == "X"}
+    assert spans["phase"]["args"] == {} and spans["phase"]["tid"] == spans["launch set<float>"]["tid"]
+    with pytest.raises(TypeError, match="must be an int"), cu.profile("a name"):  # type: ignore[arg-type]
+        pass
+
+
 def test_one_at_a_time_and_errors(device: cu.Device) -> None:
     with cu.trace() as outer:
         with pytest.raises(RuntimeError, match="one at a time"), cu.trace():
