@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import _native
 from . import device as _device  # noqa: F401 (C asks for devices)
 from ._extend import extend
+from ._light import TypeVar
 from .context import Context
 from .dtype import DType
 from .memory import Flag
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
+    from numpy.typing import NDArray
+
     from .device import Device
     from .memory import Buffer
 
+Other = TypeVar("Other")
 _DEVICE, _HOST, _MANAGED, _PINNED = 1, 2, 4, 8
 as_array = _native.as_array
 
@@ -184,7 +188,7 @@ class Array(_native.Array):
         copy(self, as_array(src, stream=stream), stream)
         return self
 
-    def copy_to(self, dst: Any, *, stream: Any = None) -> Any:
+    def copy_to(self, dst: Other, *, stream: Any = None) -> Other:
         """Copies the elements of this array into another, `dst`, in the order of `stream`; see `copy_from`.  Returns `dst`."""
         from .copying import copy
 
@@ -205,7 +209,7 @@ class Array(_native.Array):
         else:
             part.copy_from(value)
 
-    def to_host(self, *, stream: Any = None, out: Any = None) -> Any:
+    def to_host(self, *, stream: Any = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """The elements as a NumPy array, in C order; `out` is a NumPy array to write to.  Waits until they are there.
 
         stream: in whose order they are read (default: the current one).

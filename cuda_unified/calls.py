@@ -11,7 +11,7 @@ import itertools
 import os
 import threading
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 from . import _native, errors
 
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from .stream import Stream
 
 
-class Call(Future[Any]):
+T = TypeVar("T")
+
+
+class Call(Future[T]):
     """What a call gives, later: `result()` waits for it.  An error that nobody asks for is reported when the call is dropped."""
 
     _asked = False
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> T:
         """The function's result; raises what it raised, or the stream's error.  timeout: seconds."""
         self._asked = True
         return super().result(timeout)
@@ -44,7 +47,7 @@ class Call(Future[Any]):
         if error is not None:
             raise error  # which Python gives to sys.unraisablehook, as all that __del__ raises
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, T]:
         """`await call`: lets other tasks run until it is done; gives the result, or raises."""
         import asyncio
 
@@ -53,13 +56,13 @@ class Call(Future[Any]):
 
 
 _numbers = itertools.count(1)
-_waiting: dict[int, tuple[Call, Callable[..., Any], tuple[Any, ...], bool]] = {}
+_waiting: dict[int, tuple[Call[Any], Callable[..., Any], tuple[Any, ...], bool]] = {}
 _start = threading.Lock()
 _thread: threading.Thread | None = None
 _process = 0
 
 
-def _run(status: int, future: Call, function: Callable[..., Any], args: tuple[Any, ...], always: bool) -> None:
+def _run(status: int, future: Call[Any], function: Callable[..., Any], args: tuple[Any, ...], always: bool) -> None:
     error = errors.from_status(status, "Stream.call") if status else None
     if error is not None and not always:
         future.set_exception(error)
@@ -85,7 +88,7 @@ def _stop() -> None:
         _thread.join(2)
 
 
-def call(stream: Stream, function: Callable[..., Any], *args: Any, always: bool = False) -> Call:
+def call(stream: Stream, function: Callable[..., T], *args: Any, always: bool = False) -> Call[T]:
     """Calls `function(*args)` once the stream has done what it has now; see `Stream.call`.
 
     always: call it also where the stream's work failed, as `function(error or None, *args)`.
@@ -98,7 +101,8 @@ def call(stream: Stream, function: Callable[..., Any], *args: Any, always: bool 
             _process = os.getpid()
             _thread = threading.Thread(target=_work, name="cuda_unified calls", daemon=True)
             _thread.start()
-    number, future = next(_numbers), Call()
+    future: Call[T] = Call()
+    number = next(_numbers)
     _waiting[number] = future, function, args, always
     try:
         _native.notify(stream, number)

@@ -9,8 +9,6 @@ from ._extend import extend
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .device import Device
 
 
@@ -27,7 +25,7 @@ class Context(_native.Context):
     device: Device
 
     @property
-    def handle(self) -> Any:
+    def handle(self) -> driver.CUcontext:
         """The `driver.CUcontext`."""
         return driver.CUcontext(self.address)
 

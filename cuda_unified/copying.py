@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from numpy.typing import NDArray
+
     from .stream import Stream
 
 _DEVICE, _HOST = 1, 2
@@ -157,7 +159,7 @@ def wait(array: Array) -> None:
 # ---- the host's numbers --------------------------------------------------------------------------------------------
 
 
-def to_host(array: Array, stream: Any = None, out: Any = None) -> Any:
+def to_host(array: Array, stream: Any = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """See `Array.to_host`."""
     import numpy
 

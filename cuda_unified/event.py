@@ -39,7 +39,7 @@ class Event(_native.Event):
         return event
 
     @property
-    def handle(self) -> Any:
+    def handle(self) -> driver.CUevent:
         """The `driver.CUevent`."""
         return driver.CUevent(self.address)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from . import _native
 from . import array as _array  # noqa: F401 (the class that C makes)
+from ._light import TypeVar
 from .array import Array
 from .device import Device
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
+T = TypeVar("T")
 _VERSION = (1, 3)
 _CPU, _CUDA = 1, 2
 as_array = _native.as_array
@@ -81,7 +83,7 @@ def _call(method: Any, *attempts: dict[str, Any]) -> Any:
     return method(**attempts[-1])
 
 
-def array_arguments(*which: int | str, stream: str | None = None) -> Any:
+def array_arguments(*which: int | str, stream: str | None = None) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """A decorator: these arguments of the function become Arrays, whatever library they come from; None stays None.
 
         @cu.array_arguments("x", "y", stream="stream")
@@ -97,13 +99,13 @@ def array_arguments(*which: int | str, stream: str | None = None) -> Any:
     from functools import wraps
     from inspect import signature
 
-    def decorate(function: Any) -> Any:
+    def decorate(function: Callable[..., T]) -> Callable[..., T]:
         form = signature(function)
         names = [_parameter(function, form.parameters, chosen) for chosen in which]
         used = None if stream is None else _parameter(function, form.parameters, stream)
 
         @wraps(function)
-        def call(*args: Any, **keywords: Any) -> Any:
+        def call(*args: Any, **keywords: Any) -> T:
             bound = form.bind(*args, **keywords)
             there = bound.arguments.get(used) if used else None
             for name in names:

@@ -15,7 +15,7 @@ from .device import Device
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import Any, Self
 
     from .config import LaunchConfig
 
@@ -64,7 +64,7 @@ class Kernel(_native.Kernel):
         return kernel
 
     @property
-    def handle(self) -> Any:
+    def handle(self) -> driver.CUkernel | driver.CUfunction:
         """The `driver.CUkernel` or `driver.CUfunction`."""
         return (driver.CUfunction if self.is_function else driver.CUkernel)(self.address)
 
@@ -125,7 +125,7 @@ def _context_for(kernel: Kernel) -> Any:
 
 def _name_of(kernel: Kernel) -> str | None:
     """The name that the driver has for a kernel; None where it has none or is too old."""
-    get = driver.cuFuncGetName if kernel.is_function else driver.cuKernelGetName
+    get: Any = driver.cuFuncGetName if kernel.is_function else driver.cuKernelGetName
     try:
         with _context_for(kernel):
             name: str | None = get(kernel.handle)
@@ -145,7 +145,7 @@ class _PerDevice:
         object.__setattr__(self, "_kernel", kernel)
         object.__setattr__(self, "_device", device)
 
-    def __getitem__(self, device: Device | int) -> Any:
+    def __getitem__(self, device: Device | int) -> Self:
         return type(self)(self._kernel, Device(device))
 
     def __repr__(self) -> str:
@@ -280,6 +280,10 @@ class KernelAttributes(_PerDevice):
                     continue
                 yield name
 
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
+    @overload
+    def __getitem__(self, key: Device | int) -> Self: ...
     def __getitem__(self, key: Any) -> Any:
         return getattr(self, key) if isinstance(key, str) else super().__getitem__(key)
 

@@ -30,7 +30,9 @@ _BY_DEVICE, _MANAGED = 1, 7  # flags of buffers: enum accessible in src/native.h
 class _Library:
     """A CUlibrary, unloaded when nothing needs it any more: the module, its kernels, its variables."""
 
-    def __init__(self, handle: Any, *, owned: bool, owner: object = None, logs: JitLogs | None = None) -> None:
+    def __init__(
+        self, handle: driver.CUlibrary, *, owned: bool, owner: object = None, logs: JitLogs | None = None
+    ) -> None:
         self.handle, self.owner, self.logs = handle, owner, logs
         self.owned, self.process = owned, os.getpid()
 
@@ -97,7 +99,7 @@ class Module:
         return module
 
     @property
-    def handle(self) -> Any:
+    def handle(self) -> driver.CUlibrary:
         """The `driver.CUlibrary`; loads the code."""
         return self._loaded().handle
 

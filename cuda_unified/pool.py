@@ -39,11 +39,11 @@ class PoolStatistics(NamedTuple):
     used_high: int
 
 
-def _flag(name: str, doc: str) -> property:
+def _flag(name: str, doc: str) -> Any:
     return property(lambda self: bool(self._get(name)), lambda self, value: self._set(name, 1 if value else 0), doc=doc)
 
 
-def _number(name: str, doc: str) -> property:
+def _number(name: str, doc: str) -> Any:
     return property(lambda self: int(self._get(name)), doc=doc)
 
 
@@ -135,7 +135,7 @@ class Pool(_native.Pool):
         device._cache["pool"] = self
 
     @property
-    def handle(self) -> Any:
+    def handle(self) -> driver.CUmemoryPool:
         """The `driver.CUmemoryPool`."""
         return driver.CUmemoryPool(self.address)
 
@@ -178,22 +178,22 @@ class Pool(_native.Pool):
             raise ValueError(f"release_threshold is from 0 to 2**64 - 1, not {number}")
         self._set("RELEASE_THRESHOLD", number)
 
-    reuse_follow_event_dependencies = _flag(
+    reuse_follow_event_dependencies: bool = _flag(
         "REUSE_FOLLOW_EVENT_DEPENDENCIES",
         "Whether memory freed in another stream is used again where an event orders it.",
     )
-    reuse_allow_opportunistic = _flag(
+    reuse_allow_opportunistic: bool = _flag(
         "REUSE_ALLOW_OPPORTUNISTIC", "Whether memory freed in another stream is used again where that is done already."
     )
-    reuse_allow_internal_dependencies = _flag(
+    reuse_allow_internal_dependencies: bool = _flag(
         "REUSE_ALLOW_INTERNAL_DEPENDENCIES",
         "Whether the driver may let streams wait for each other to use memory again.",
     )
-    reserved = _number("RESERVED_MEM_CURRENT", "Bytes that the pool holds of the system's memory.")
-    reserved_high = _number("RESERVED_MEM_HIGH", "Most bytes that it held since the last reset.")
-    used = _number("USED_MEM_CURRENT", "Bytes that are allocated.")
-    used_high = _number("USED_MEM_HIGH", "Most bytes that were allocated since the last reset.")
-    max_size = _number("MAX_POOL_SIZE", "Bytes beyond which it is out of memory; 0: the system's limit.")
+    reserved: int = _number("RESERVED_MEM_CURRENT", "Bytes that the pool holds of the system's memory.")
+    reserved_high: int = _number("RESERVED_MEM_HIGH", "Most bytes that it held since the last reset.")
+    used: int = _number("USED_MEM_CURRENT", "Bytes that are allocated.")
+    used_high: int = _number("USED_MEM_HIGH", "Most bytes that were allocated since the last reset.")
+    max_size: int = _number("MAX_POOL_SIZE", "Bytes beyond which it is out of memory; 0: the system's limit.")
 
     @property
     def statistics(self) -> PoolStatistics:

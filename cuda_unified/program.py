@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from .kernel import Kernel
     from .module import Module
     from .object_code import ObjectCode
 
@@ -127,7 +128,7 @@ def compile(
 
 def compile_kernel(
     source: Source, name: str, /, *, headers: Mapping[str, str | bytes] | None = None, **options: Any
-) -> Any:
+) -> Kernel:
     """A kernel from a program: `compile_kernel(source, "saxpy<float>")`; name: a kernel's name or a name expression.
 
     headers, options: of `Program`; also `name=`, which is there that of the source, for messages.

@@ -7,7 +7,7 @@ from cubind import driver
 
 from . import _native
 from ._extend import extend
-from ._light import contextmanager, later
+from ._light import TypeVar, contextmanager, later
 from ._records import dataclass
 from .context import Context
 from .event import Event
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .graph.capture import Capture
 else:
     attributes = later(__package__, "stream_attributes")
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -72,7 +74,7 @@ class Stream(_native.Stream):
         return stream
 
     @property
-    def handle(self) -> Any:
+    def handle(self) -> driver.CUstream:
         """The `driver.CUstream`."""
         return driver.CUstream(self.address)
 
@@ -129,7 +131,7 @@ class Stream(_native.Stream):
 
         return Capture(self, mode, graph, after)
 
-    def call(self, function: Callable[..., Any], *args: Any) -> Call:
+    def call(self, function: Callable[..., T], *args: Any) -> Call[T]:
         """Calls `function(*args)` in a thread of Python's, once the stream has done what it has now.
 
         The stream does not wait for the function, so the function may use CUDA.  Returns a `concurrent.futures.Future`:

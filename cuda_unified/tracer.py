@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class TraceEvent:
     """One call: kind ("kernel", "copy", "fill", "graph", "wait", "other"; "range" of `annotate`), name (of the kernel, the C
-    function or the range), stream (its handle), thread, begin and end on the host in ns, `device_begin` and `device_end` in ns of the same clock as well as
-    it can be known (None where the device does nothing), size (bytes of a copy or fill), grid, block, shared_memory of a
-    kernel."""
+    function or the range), stream (its handle), thread, begin and end on the host in ns, `device_begin` and `device_end`
+    in ns of the same clock as well as it can be known (None where the device does nothing), size (bytes of a copy or
+    fill), grid, block, shared_memory of a kernel."""
 
     kind: str
     name: str

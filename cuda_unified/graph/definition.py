@@ -119,7 +119,7 @@ class Graph(Building):
         return address
 
     @property
-    def handle(self) -> Any:
+    def handle(self) -> driver.CUgraph:
         """The `driver.CUgraph`."""
         return driver.CUgraph(self.address)
 

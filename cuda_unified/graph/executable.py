@@ -145,7 +145,7 @@ class GraphExec(_native.GraphExec):
     __slots__ = ()
 
     @property
-    def handle(self) -> Any:
+    def handle(self) -> driver.CUgraphExec:
         """The `driver.CUgraphExec`."""
         return driver.CUgraphExec(self.address)
 

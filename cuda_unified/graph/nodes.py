@@ -75,7 +75,7 @@ class Node:
         return self._handle
 
     @property
-    def handle(self) -> Any:
+    def handle(self) -> driver.CUgraphNode:
         """The `driver.CUgraphNode`."""
         return driver.CUgraphNode(self.address)
 

@@ -97,11 +97,11 @@ class KernelWork(Work):
     def record(self, context: Context) -> Any:
         """The `driver.CUDA_KERNEL_NODE_PARAMS` of the definition."""
         config, kernel = self.config, self.kernel
-        named = {f"gridDim{axis}": size for axis, size in zip("XYZ", config.grid, strict=True)}
+        named: dict[str, Any] = {f"gridDim{axis}": size for axis, size in zip("XYZ", config.grid, strict=True)}
         named |= {f"blockDim{axis}": size for axis, size in zip("XYZ", config.block, strict=True)}
+        named["func" if kernel.is_function else "kern"] = kernel.handle
         return driver.CUDA_KERNEL_NODE_PARAMS_v3(
             **named,
-            **({"func": kernel.handle} if kernel.is_function else {"kern": kernel.handle}),
             ctx=context.address,
             sharedMemBytes=config.shared_memory,
             kernelParams=self.launcher._pointers,

@@ -35,8 +35,11 @@ def annotations() -> list[tuple[str, ast.FunctionDef]]:
 
 
 def test_complaint_5_no_codes_of_c_are_returned() -> None:
-    """No status and no enum of the C level comes out of a public function: bools, words, objects and exceptions do."""
-    listed = annotations()
+    """No status and no enum of the C level comes out of a public function: bools, words, objects and exceptions do.
+
+    `handle` is the way to the low level, and says so.
+    """
+    listed = [(where, node) for where, node in annotations() if node.name != "handle"]
     assert len(listed) > 250
     codes = re.compile(r"\b(CU\w+|nvrtcResult|cudaError\w*)\b")
     leaks = [where for where, node in listed if node.returns and codes.search(ast.unparse(node.returns))]
