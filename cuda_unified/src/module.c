@@ -41,6 +41,9 @@ PyMODINIT_FUNC PyInit__native(void) {
         exchange_ready, strided_ready, graph_ready,  graph_keep_ready,
     };
     PyObject *module = driver_ready() || ending_ready() ? NULL : PyModule_Create(&definition);
+#ifdef Py_GIL_DISABLED
+    if (module) PyUnstable_Module_SetGIL(module, Py_MOD_GIL_USED); /* it guards what the files here keep */
+#endif
     for (size_t i = 0; module && i < sizeof parts / sizeof *parts; i++)
         if (parts[i](module)) {
             Py_DECREF(module);
