@@ -105,7 +105,8 @@ class Info:
         lines.append(f"  cache    {repr(self.cache)[1:-1] if self.cache else 'switched off'}")
         lines += ["", "optional packages"]
         for name, found in self.packages.items():
-            lines.append(f"  {name:11} {found or 'not installed':15} {_OPTIONAL[name]}")
+            get = "" if found else f"; pip install {_PACKAGE_OF.get(name, name.replace('_', '-'))}"
+            lines.append(f"  {name:11} {found or 'not installed':15} {_OPTIONAL[name]}{get}")
         if self.environment:
             lines += ["", "environment", *(f"  {k}={v}" for k, v in self.environment.items())]
         return "\n".join(lines)

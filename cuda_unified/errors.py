@@ -72,6 +72,13 @@ def closed(what: object) -> ClosedError:
     return ClosedError(f"this {type(what).__name__} is closed")
 
 
+def elsewhere(event: object, stream: object) -> DeviceMismatchError:
+    """The error for an event that is recorded in a stream of another context; given the contexts of both."""
+    return DeviceMismatchError(
+        f"an event of {event} cannot be recorded in a stream of {stream}: let stream.record() make one"
+    )
+
+
 def forked() -> ForkError:
     """The error for any use of CUDA in the child of a fork."""
     return ForkError(

@@ -107,11 +107,22 @@ static int follow(array_object *a, PyObject *theirs, PyObject *stream) {
     return failed ? -1 : 0;
 }
 
+/* Versions 0 to 3 are known; what a later one means nobody knows. */
+static int version_known(PyObject *dict) {
+    PyObject *version = PyDict_GetItemWithError(dict, N.version);
+    if (!version) return !PyErr_Occurred();
+    long number = PyLong_Check(version) ? PyLong_AsLong(version) : -1;
+    if (number >= 0 && number <= 3) return 1;
+    PyErr_Clear();
+    PyErr_Format(PyExc_BufferError, "__cuda_array_interface__: versions 0 to 3 are known, not %R", version);
+    return 0;
+}
+
 /* NULL without an error: the object has no such interface. */
 PyObject *cuda_interface_import(PyObject *o, PyObject *stream) {
     PyObject *dict = interface_of(o, N.cuda);
     if (!dict) return NULL;
-    array_object *a = array_of_interface(dict, "__cuda_array_interface__", NULL);
+    array_object *a = version_known(dict) ? array_of_interface(dict, "__cuda_array_interface__", NULL) : NULL;
     if (a) array_own(a, o);
     PyObject *theirs = a ? PyDict_GetItemWithError(dict, N.stream) : NULL;
     if (a && (find_device(a) || follow(a, theirs, stream))) {

@@ -74,6 +74,13 @@ PyObject *raise_closed(PyObject *o) {
     return NULL;
 }
 
+PyObject *raise_elsewhere(PyObject *event, PyObject *stream) {
+    PyObject *error = errors_call("elsewhere", "(OO)", event, stream);
+    if (error) PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_XDECREF(error);
+    return NULL;
+}
+
 PyObject *raise_forked(void) {
     PyObject *error = errors_call("forked", "()");
     if (error) PyErr_SetObject((PyObject *)Py_TYPE(error), error);

@@ -56,6 +56,8 @@ int event_record(event_object *e, stream_object *s) {
         CALL(s->context, is_default_stream(s->handle), status, D.cuEventRecord(e->handle, s->handle)))
         return -1;
     if (LIKELY(!status)) return 0;
+    if (status == CUDA_ERROR_INVALID_HANDLE && e->context->handle != s->context->handle)
+        return raise_elsewhere((PyObject *)e->context, (PyObject *)s->context), -1;
     fail(status, "cuEventRecord", "stream=%R", (PyObject *)s);
     return -1;
 }

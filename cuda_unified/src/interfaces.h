@@ -16,7 +16,8 @@
     X(strides, "strides")                 \
     X(data, "data")                       \
     X(offset, "offset")                   \
-    X(mask, "mask")
+    X(mask, "mask")                       \
+    X(version, "version")
 extern HIDDEN struct interface_names {
 #define X(name, text) PyObject *name;
     INTERFACE_NAMES(X)

@@ -105,9 +105,10 @@ HIDDEN int to_int(PyObject *o, const char *what, int *out);
 
 /* Raises what a failing status means: `details` is "name=%..." with values that go into the error's text; returns NULL. */
 COLD HIDDEN PyObject *fail(CUresult status, const char *function, const char *details, ...);
-COLD HIDDEN PyObject *raise_closed(PyObject *o); /* ClosedError: used after close */
-COLD HIDDEN PyObject *raise_forked(void);        /* ForkError: the process was forked after CUDA was used */
-HIDDEN int is_told(CUresult status);             /* whether it is the end of a context, and was raised before */
+COLD HIDDEN PyObject *raise_closed(PyObject *o);                          /* ClosedError: used after close */
+COLD HIDDEN PyObject *raise_elsewhere(PyObject *event, PyObject *stream); /* their contexts are not the same */
+COLD HIDDEN PyObject *raise_forked(void); /* ForkError: the process was forked after CUDA was used */
+HIDDEN int is_told(CUresult status);      /* whether it is the end of a context, and was raised before */
 HIDDEN void warn_unraisable(CUresult status, const char *function, PyObject *about); /* for destructors */
 
 /* ---- when Python or the driver may not be used any more (ending.c) ------------------------------------------------------- */

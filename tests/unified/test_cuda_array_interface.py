@@ -110,6 +110,12 @@ def test_taken_without_a_copy(array, device, version):
         assert a.to_host().tolist() == [[8, 10], [4, 6], [0, 2]]
 
 
+@pytest.mark.parametrize("version", [4, -1, 1 << 70, "3", None])
+def test_a_version_that_nobody_knows(array, version):
+    with pytest.raises(BufferError, match="versions 0 to 3 are known, not"):
+        cu.as_array(interface(array, version=version))
+
+
 @pytest.mark.parametrize(
     "changes", [{"strides": None}, {"strides": ...}, {"descr": [("", "<f4")]}, {"mask": None}, {"stream": ...}]
 )

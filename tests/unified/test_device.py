@@ -136,6 +136,9 @@ def test_complaint_46_objects_are_on_their_own_device() -> None:
             assert cu.Device() is zero and cu.Device.current() is zero
             with one:
                 assert cu.Device.current() is one and cu.Device() is one and cu.current_stream().device is one
+            try: zero.stream().record(event)
+            except cu.DeviceMismatchError as error: assert "of device 1, primary" in str(error) and "of device 0" in str(error), error
+            else: raise SystemExit("recorded")
             stream.record(event); stream.wait(zero.stream().record()); stream.wait(zero.stream()); event.sync()
             assert one.default_stream.device is one and zero.default_stream.device is zero
         assert cu.Device() is zero

@@ -30,6 +30,8 @@ def test_report_of_the_command() -> None:
         [sys.executable, "-m", "cuda_unified"], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
     )
     assert "devices" in out.stdout and "compute capability" in out.stdout
+    for line in out.stdout.splitlines():
+        assert ("not installed" in line) == ("; pip install " in line), line
 
 
 def test_where_nothing_is() -> None:
