@@ -204,7 +204,7 @@ class Array(_native.Array):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         part = self[key]
-        if isinstance(value, (int, float, complex)) and not hasattr(value, "__array_interface__"):
+        if isinstance(value, (int, float, complex)) or (type(value).__module__ == "numpy" and value.shape == ()):
             part.fill(value)
         else:
             part.copy_from(value)

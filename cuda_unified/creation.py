@@ -128,6 +128,10 @@ def from_host(
             source = as_array(there)
         except BufferError as error:
             raise TypeError(f"from_host(): {error}") from None
+    except BufferError:
+        if hasattr(obj, "__array_interface__"):
+            DType(obj.dtype)  # whose error names the type, and not a protocol
+        raise
     if dtype is not None and source.dtype != dtype:
         raise TypeError(f"the host's data is {source.dtype}, not {DType(dtype)}: convert it there")
     made = empty(source.shape, source.dtype, device=device, stream=stream, resource=resource)

@@ -313,5 +313,8 @@ def _no_such(
     else:
         why = f"there is no {kind} {name!r}; there are {some or 'none'}"
     made = with_log(NotFoundError(error.code, error.function), why, f"name={name!r}")
+    made.hint = (
+        "a name is that of the source; templates and overloads are asked for by a name expression, as 'scale<float>'"
+    )
     assert isinstance(made, NotFoundError)
     return made

@@ -112,6 +112,8 @@ def _unpack(name: str, data: bytes) -> Any:
 
 
 def _pack(name: str, value: Any) -> bytes:
+    if name not in _COMPLEX and hasattr(value, "__complex__") and not isinstance(value, float) and value.imag:
+        raise TypeError(f"{value!r} is no {name}")  # NumPy's would be cut to their real part
     if name in _STRUCT:
         try:
             return struct.pack("<" + _STRUCT[name], value)

@@ -326,6 +326,14 @@ def test_setting_elements(device):
     a[:, 0] = np.arange(3, dtype="i4")
     a[2, 1:] = a[1, 1:]
     assert a.to_host().tolist() == [[0, 0, 0, 0], [1, 5, 5, 5], [2, 5, 5, 5]]
+    reals = cu.zeros(3, "float32", device=device)
+    for number in (np.float32(1.5), np.float64(2.5), np.array(3.5), np.int8(4), np.bool_(True), 6, 7.5):
+        reals[:] = number
+        assert reals.to_host().tolist() == [number] * 3
+    for wrong in (1j, np.complex64(1j), np.complex128(2 + 1j), np.array(1j), np.datetime64("2020")):
+        with pytest.raises(TypeError, match="is no float32"):
+            reals[:] = wrong
+    assert reals.to_host().tolist() == [7.5] * 3
 
 
 def test_lanes_are_a_dimension_for_numpy(device):
@@ -404,3 +412,10 @@ def test_what_is_no_shape_or_number() -> None:
         cu.from_host(None)
     with pytest.raises(TypeError, match="list is no number, nor are its elements"):
         cu.from_host([object()])
+
+
+def test_what_no_device_has_is_said_by_its_type(device):
+    for wrong, text in ((np.array([object()]), "Python objects"), (np.arange(3, dtype=">i4"), "other byte order"),
+                        (np.ones(2, "g"), "no counterpart on a device")):  # fmt: skip
+        with pytest.raises(TypeError, match=text):
+            cu.from_host(wrong, device)
