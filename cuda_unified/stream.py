@@ -7,7 +7,7 @@ from cubind import driver
 
 from . import _native
 from ._extend import extend
-from ._light import TypeVar, contextmanager, later
+from ._light import TypeVar, contextmanager, later, suppress
 from ._records import dataclass
 from .context import Context
 from .event import Event
@@ -158,7 +158,11 @@ class Stream(_native.Stream):
             if not reached.done():
                 reached.set_result(None) if error is None else reached.set_exception(error)
 
-        call(self, lambda error: loop.call_soon_threadsafe(arrived, error), always=True)
+        def tell(error: BaseException | None) -> None:
+            with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                loop.call_soon_threadsafe(arrived, error)
+
+        call(self, tell, always=True)
         await reached
 
     @contextmanager

@@ -262,6 +262,26 @@ def test_an_error_that_nobody_asks_for_is_printed() -> None:
     assert "in wrong" in done.stderr and "KeyError: 'of mine'" in done.stderr and "Hook" not in done.stderr
 
 
+def test_nobody_waits_any_more(stream: cu.Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task was cancelled, and the loop is closed when the stream gets there."""
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: seen.append(repr(args.exc_value)))
+
+    async def main() -> threading.Event:
+        gate = blocked(stream)
+        for one in (stream, stream.call(lambda: 5)):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(one, 0.01)
+        return gate
+
+    gate = asyncio.run(main())
+    gate.set()
+    stream.sync()
+    assert stream.call(lambda: 6).result(20) == 6
+    gc.collect()
+    assert seen == []
+
+
 def test_await_a_call(stream: cu.Stream) -> None:
     async def main() -> int:
         assert await stream.call(lambda a, b: a + b, 3, 4) == 7
