@@ -94,6 +94,8 @@ def call(stream: Stream, function: Callable[..., T], *args: Any, always: bool = 
     always: call it also where the stream's work failed, as `function(error or None, *args)`.
     """
     global _thread, _process
+    if not callable(function):
+        raise TypeError(f"call(): a function is wanted, not {function!r}")
     with _start:
         if _thread is None or _process != os.getpid():
             if _thread is None:

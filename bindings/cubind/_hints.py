@@ -10,6 +10,12 @@ _BY_NAME = {
     "cudaErrorMisalignedAddress": _ALIGNMENT,
 }
 
+_BY_FUNCTION = {
+    (
+        "EventElapsedTime",
+        "InvalidHandleError",
+    ): "both events must be made with timing, and recorded in streams of one context"
+}
 _BY_CLASS = {
     "OutOfMemoryError": "free what is not needed, trim the memory pools, or use smaller pieces; other processes share the device",
     "NotInitializedError": "call cuInit(0) first; in the child of a fork CUDA cannot be used: start processes with 'spawn'",
@@ -35,6 +41,9 @@ def hint(error):
     """The hint for an error, or None."""
     if error.log and type(error).__name__ == "IllegalAddressError":
         return "the report above says which access it was; the context cannot be used any more"
-    return _BY_NAME.get(error.name) or next(
-        (_BY_CLASS[c.__name__] for c in type(error).__mro__ if c.__name__ in _BY_CLASS), None
+    place = (error.function or "").removeprefix("cuda").removeprefix("cu").partition("_v")[0], type(error).__name__
+    return (
+        _BY_NAME.get(error.name)
+        or _BY_FUNCTION.get(place)
+        or next((_BY_CLASS[c.__name__] for c in type(error).__mro__ if c.__name__ in _BY_CLASS), None)
     )

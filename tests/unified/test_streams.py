@@ -262,6 +262,13 @@ def test_an_error_that_nobody_asks_for_is_printed() -> None:
     assert "in wrong" in done.stderr and "KeyError: 'of mine'" in done.stderr and "Hook" not in done.stderr
 
 
+def test_mistakes_are_told_at_once(device: cu.Device, stream: cu.Stream) -> None:
+    with pytest.raises(TypeError, match="a function is wanted, not None"):
+        stream.call(None)  # type: ignore[arg-type]
+    with pytest.raises(cu.InvalidHandleError, match="made with timing, and recorded"):
+        device.event().elapsed(stream.record())
+
+
 def test_nobody_waits_any_more(stream: cu.Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     """The task was cancelled, and the loop is closed when the stream gets there."""
     seen = []
