@@ -33,6 +33,13 @@ def im2col(**changes):
     return library.cuTensorMapEncodeIm2col(ctypes.c_void_p(g["out"]), T[g["type"]], g.get("rank", len(g["dims"])), ctypes.c_void_p(g["address"]),
         arrays(g["dims"], U64), arrays(g["strides"], U64), arrays(g["lower"], I32), arrays(g["upper"], I32), g["channels"], g["pixels"],
         arrays(g["steps"], U32), g["interleave"], g["swizzle"], g["promotion"], g["fill"])
+
+def wide(**changes):
+    g = GOOD | dict(dims=(64, 30, 30, 8), strides=(256, 7680, 230400), steps=(1, 1, 1, 1), lower=-1, upper=1, channels=32, pixels=128, mode=0,
+                    swizzle=3) | changes
+    return library.cuTensorMapEncodeIm2colWide(ctypes.c_void_p(g["out"]), T[g["type"]], g.get("rank", len(g["dims"])), ctypes.c_void_p(g["address"]),
+        arrays(g["dims"], U64), arrays(g["strides"], U64), g["lower"], g["upper"], g["channels"], g["pixels"], arrays(g["steps"], U32), g["interleave"],
+        g["mode"], g["swizzle"], g["promotion"], g["fill"])
 """
 
 
@@ -76,6 +83,24 @@ def test_im2col() -> None:
         assert im2col(**change) == 1, change
     assert tiled() == 0 and bytes_at() != first
     """)
+
+
+def test_wide_im2col() -> None:
+    on_maps(
+        """
+    assert wide() == 0
+    first = bytes_at()
+    for change in (dict(lower=-32768), dict(upper=32767), dict(channels=16), dict(pixels=1024), dict(mode=1), dict(swizzle=4), dict(swizzle=2, channels=16),
+                   dict(lower=29, upper=0)):
+        assert wide(**change) == 0 and bytes_at() != first, change
+    assert wide(mode=1, pixels=0) == 0                           # that mode has a number of its own
+    for change in (dict(lower=-32769), dict(upper=32768), dict(lower=31, upper=1), dict(channels=257), dict(channels=0), dict(pixels=1025), dict(pixels=0),
+                   dict(mode=2), dict(swizzle=0), dict(swizzle=1), dict(swizzle=5), dict(swizzle=2), dict(dims=(64, 30), strides=(256,), steps=(1, 1))):
+        assert wide(**change) == 1, change
+    """,
+        "10.0",
+    )
+    on_maps("assert wide() == 801 and im2col() == 0")
 
 
 def test_replacing_the_address() -> None:

@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint64_t kMagic = 0x50414d5555504321; // says that the 128 bytes are ours
 
-enum class Kind : uint8_t { tiled, im2col };
+enum class Kind : uint8_t { tiled, im2col, im2col_wide, im2col_wide_128 };
 
 struct TensorMap {
     uint64_t magic = kMagic, address = 0;
@@ -178,6 +178,36 @@ CUresult cuTensorMapEncodeIm2col(CUtensorMap *out, CUtensorMapDataType type, cuu
         map.kind = Kind::im2col;
         map.channels = static_cast<uint16_t>(channels);
         map.pixels = static_cast<uint16_t>(pixels);
+        return inner_fits(r, channels) ? write(map, out) : CUDA_ERROR_INVALID_VALUE;
+    });
+}
+
+CUresult cuTensorMapEncodeIm2colWide(CUtensorMap *out, CUtensorMapDataType type, cuuint32_t rank, void *address,
+                                     const cuuint64_t *dims, const cuuint64_t *strides, int lower, int upper,
+                                     cuuint32_t channels, cuuint32_t pixels, const cuuint32_t *steps,
+                                     CUtensorMapInterleave interleave, CUtensorMapIm2ColWideMode mode,
+                                     CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion,
+                                     CUtensorMapFloatOOBfill fill) {
+    return call([&] {
+        if (device_limits().cc < 100) return CUDA_ERROR_NOT_SUPPORTED;
+        TensorMap map;
+        const Request r{out, type, rank, address, dims, strides, steps, interleave, swizzle, promotion, fill};
+        const CUresult status = describe(r, 3, map);
+        if (status != CUDA_SUCCESS) return status;
+        const bool w128 = mode == CU_TENSOR_MAP_IM2COL_WIDE_MODE_W128; // which loads a fixed number of pixels
+        if (!w128 && mode != CU_TENSOR_MAP_IM2COL_WIDE_MODE_W) return CUDA_ERROR_INVALID_VALUE;
+        if (swizzle != CU_TENSOR_MAP_SWIZZLE_64B && swizzle != CU_TENSOR_MAP_SWIZZLE_128B &&
+            swizzle != CU_TENSOR_MAP_SWIZZLE_128B_ATOM_32B)
+            return CUDA_ERROR_INVALID_VALUE;
+        if (!channels || channels > 256 || (!w128 && (!pixels || pixels > 1024))) return CUDA_ERROR_INVALID_VALUE;
+        if (lower < INT16_MIN || lower > INT16_MAX || upper < INT16_MIN || upper > INT16_MAX ||
+            static_cast<int64_t>(dims[1]) + upper - lower <= 0) // the box is empty
+            return CUDA_ERROR_INVALID_VALUE;
+        map.kind = w128 ? Kind::im2col_wide_128 : Kind::im2col_wide;
+        map.lower[0] = static_cast<int16_t>(lower);
+        map.upper[0] = static_cast<int16_t>(upper);
+        map.channels = static_cast<uint16_t>(channels);
+        map.pixels = static_cast<uint16_t>(w128 ? 0 : pixels);
         return inner_fits(r, channels) ? write(map, out) : CUDA_ERROR_INVALID_VALUE;
     });
 }
