@@ -165,7 +165,10 @@ class Device(_native.Device, metaclass=_native.DeviceType):
 
         It is not current afterwards: use it by `with`, or make objects from it.
         """
-        handle = driver.cuCtxCreate(None, flags, self.ordinal)
+        if cubind.has("cuCtxCreate_v4"):
+            handle = driver.cuCtxCreate(None, flags, self.ordinal)
+        else:  # a driver before CUDA 12.5
+            handle = driver.cuCtxCreate_v2(flags, self.ordinal)
         # first this: it destroys the context if the next call fails
         context: Context = _native.make_context(int(handle), self, True)
         driver.cuCtxPopCurrent()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cubind
 from cubind import driver
 
 from . import _native
@@ -258,15 +259,16 @@ def prefetch_batch(
     if not pointers:
         return
     at = _in_stream(buffers, stream)
-    call: Any
-    arguments: tuple[Any, ...]
-    if len(pointers) == 1:
-        call, arguments = driver.cuMemPrefetchAsync, (pointers[0], sizes[0], places[0], 0, at.address)
-    else:
-        call = driver.cuMemPrefetchBatchAsync
-        arguments = pointers, sizes, None, places, list(range(len(places))), None, 0, at.address
     with at.context:
-        traced(call, *arguments, stream=at.address, size=sum(sizes), kind="copy")
+        if len(pointers) > 1 and cubind.has("cuMemPrefetchBatchAsync"):
+            several = pointers, sizes, None, places, list(range(len(places))), None, 0, at.address
+            traced(driver.cuMemPrefetchBatchAsync, *several, stream=at.address, size=sum(sizes), kind="copy")
+            return
+        for pointer, size, place in zip(
+            pointers, sizes, places, strict=True
+        ):  # one alone, or a driver before CUDA 13.0
+            arguments = pointer, size, place, 0, at.address
+            traced(driver.cuMemPrefetchAsync, *arguments, stream=at.address, size=size, kind="copy")
 
 
 def discard_batch(buffers: Sequence[Buffer], *, stream: Stream | Any = None) -> None:

@@ -151,7 +151,21 @@ def _function(ctx: Context, function: ir.Function, index: int, public: set[str])
         since=ctx.since.get(function.symbol, ""),
         page=names.page(ctx.policy.info.docs, function.group),
         releases=decided.releases,
+        older=decided.older if decided.older != function.symbol else "",
     )
+
+
+def _check_older(ctx: Context, function: ir.Function, older: str) -> list[str]:
+    """An earlier form is called through the same pointer: only one of the same prototype will do."""
+    if not older:
+        return []
+    found = next((f for f in ctx.library.functions if f.symbol == older), None)
+    if not found:
+        return [f"older: {ctx.library.name} has no symbol {older}"]
+    if function.per_thread or found.per_thread:
+        return [f"older: {older}: there is a per-thread variant, which would be missing"]
+    same = found.returns == function.returns and [p.type for p in found.params] == [p.type for p in function.params]
+    return [] if same else [f"older: the prototype of {older} is another one"]
 
 
 def _check_function(ctx: Context, function: ir.Function, params: list[Parameter], decided: FunctionPolicy) -> None:
@@ -164,6 +178,7 @@ def _check_function(ctx: Context, function: ir.Function, params: list[Parameter]
     wrong += [
         f"answers: {v!r} is none of '', 'True', 'False', 'None'" for v in decided.answers.values() if v not in _ANSWERS
     ]
+    wrong += _check_older(ctx, function, decided.older)
     if decided.result not in ("", "status"):
         wrong.append(f"result: {decided.result!r} is not 'status'")
     for p in params:

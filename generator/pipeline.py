@@ -83,7 +83,7 @@ def _library(one: Lowered, version: str, shared: frozenset[str]) -> dict[Path, s
     texts = {
         f"_abi/cubind_{info.name}.h": abi_header.emit(plan.library, info, plan.types, shared),
         f"_abi/cubind_{info.name}_symbols.h": abi_header.emit_symbols(
-            plan.library, info, since_numbers(one.facts, version)
+            plan.library, info, since_numbers(one.facts, version), {f.function.symbol: f.older for f in plan.functions}
         ),
         f"_abi/{info.name}.pxd": types_pxd.emit(plan.library, info, plan.types, base),
         f"_tables/{info.name}.h": tables.emit(plan),

@@ -108,6 +108,8 @@ class FunctionPlan:
     page: str = ""
     releases: str = ""
     """Parameter whose value ends the life of a callback that was kept under it."""
+    older: str = ""
+    """Symbol of an earlier form with the same prototype, called where the library has only that."""
 
     @property
     def name(self) -> str:

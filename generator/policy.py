@@ -44,6 +44,8 @@ class FunctionPolicy:
     """Parameter whose value ends the life of a callback that was kept under it."""
     skip: str = ""
     """The reason why there is no Python function."""
+    older: str = ""
+    """Symbol of an earlier form with the same prototype, called where the library has only that."""
 
 
 @dataclass(frozen=True, slots=True)

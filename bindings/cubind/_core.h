@@ -132,6 +132,7 @@ typedef struct cu_symbol {
     uint32_t version;       /* version that the resolver wants for this prototype: 3020 */
     const char *per_thread; /* exported symbol of the per-thread-default-stream variant, or NULL */
     uint16_t since;         /* CUDA version that brought it, 13050 = 13.5; 0: not known */
+    const char *older;      /* exported symbol of an earlier form with the same prototype, or NULL */
 } cu_symbol;
 
 typedef struct cu_library_spec {

@@ -99,7 +99,8 @@ static void *look_up(const library *lib, const cu_symbol *symbol, uint64_t flag,
     else if (symbol->base && f->resolver_v1)
         failed = ((resolver_v1)(uintptr_t)f->resolver_v1)(symbol->base, &p, (int)symbol->version, flag);
     /* a driver may answer success and a NULL pointer; an exported name has the same prototype as asked for */
-    return !failed && p ? p : os_symbol(f->handle, exported);
+    if (failed || !p) p = os_symbol(f->handle, exported);
+    return p || !symbol->older ? p : os_symbol(f->handle, symbol->older);
 }
 
 /* Without the GIL or with it.  0 if the current table has the symbol now. */

@@ -7354,7 +7354,8 @@ def cuEventElapsedTime(hStart: CUevent | int | None, hEnd: CUevent | int | None)
     Raises:
         CudaError: for every status but CUDA_SUCCESS; its subclass tells the kind
 
-    Since CUDA 12.8. Also called cuEventElapsedTime_v2. Releases the GIL.
+    Since CUDA 12.8; an older driver is asked for its cuEventElapsedTime. Also called cuEventElapsedTime_v2.
+    Releases the GIL.
     https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__EVENT.html
     """
 

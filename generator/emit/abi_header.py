@@ -223,11 +223,17 @@ def _pointer(returns: str, convention: str, name: str) -> str:
 # -- the symbols
 
 
-def emit_symbols(library: ir.Library, info: LibraryInfo, since: Mapping[str, int] | None = None) -> str:
+def emit_symbols(
+    library: ir.Library,
+    info: LibraryInfo,
+    since: Mapping[str, int] | None = None,
+    older: Mapping[str, str] | None = None,
+) -> str:
     """The text of `_abi/cubind_<library>_symbols.h`: how the core finds the library and fills its table.
 
     Args:
         since: symbol → version that brought it (13000 for 13.0), for symbols whose resolver version does not say it.
+        older: symbol → symbol of an earlier form with the same prototype.
     """
     w = Writer()
     guard = f"CUBIND_{info.name.upper()}_SYMBOLS_H"
@@ -237,7 +243,8 @@ def emit_symbols(library: ir.Library, info: LibraryInfo, since: Mapping[str, int
     w.line(f"static const cu_symbol {PREFIX}{info.name}_symbols[] = {{")
     with w.indented():
         for function in functions:
-            w.line(_symbol(function, (since or {}).get(function.symbol, 0)))
+            symbol = function.symbol
+            w.line(_symbol(function, (since or {}).get(symbol, 0), (older or {}).get(symbol, "")))
     w.line("};")
     lists = ("sonames", "foreign", "wheel_dirs", "home_dirs")
     for name in lists:
@@ -260,9 +267,10 @@ def abi(library: ir.Library) -> int:
     return zlib.crc32("\n".join(lines).encode())
 
 
-def _symbol(f: ir.Function, since: int) -> str:
+def _symbol(f: ir.Function, since: int, older: str) -> str:
     names = f"{_string(f.symbol)}, {_string(f.resolver_name)}"
-    return f"{{{names}, {f.resolver_version}, {_string(f.per_thread)}, {f.resolver_version or since}}},"
+    versions = f"{f.resolver_version}, {_string(f.per_thread)}, {f.resolver_version or since}"
+    return f"{{{names}, {versions}, {_string(older)}}},"
 
 
 def _string(text: str) -> str:

@@ -79,7 +79,11 @@ def _section(lines: list[str], title: str, entries: list[tuple[str, str]]) -> No
 
 
 def _remarks(f: FunctionPlan) -> list[str]:
-    found = [f"Since CUDA {f.since}."] if f.since else []
+    found = (
+        [f"Since CUDA {f.since}{'; an older driver is asked for its ' + f.older if f.older else ''}."]
+        if f.since
+        else []
+    )
     found += ["Deprecated by CUDA."] if f.function.deprecated else []
     found += [f"Also called {' and '.join(f.aliases)}."] if f.aliases else []
     return [*found, "Keeps the GIL." if f.hold_gil else "Releases the GIL."]

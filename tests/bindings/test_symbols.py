@@ -32,17 +32,17 @@ NOT_OURS = {
         r"__nvJitLinkAPI": "no header declares it",
     },
 }
-ROW = re.compile(r'\{"(\w+)", (?:"(\w+)"|NULL), (\d+), (?:"(\w+)"|NULL), (\d+)\}')
+ROW = re.compile(r'\{"(\w+)", (?:"(\w+)"|NULL), (\d+), (?:"(\w+)"|NULL), (\d+), (?:"(\w+)"|NULL)\}')
 
 
 def facts(name: str) -> ir.Library:
     return database.load(FACTS, name).library_at(VERSION)
 
 
-def table(name: str) -> list[tuple[str, str, int, str, int]]:
-    """The rows of the table that the bindings use: symbol, name for the resolver, version, per-thread symbol, since."""
+def table(name: str) -> list[tuple[str, str, int, str, int, str]]:
+    """The rows of the table that the bindings use: symbol, name for the resolver, version, per-thread symbol, since, older."""
     text = (PACKAGE / "_abi" / f"cubind_{name}_symbols.h").read_text()
-    return [(a, b, int(c), d, int(e)) for a, b, c, d, e in ROW.findall(text)]
+    return [(a, b, int(c), d, int(e), f) for a, b, c, d, e, f in ROW.findall(text)]
 
 
 def exported(name: str) -> set[str]:
@@ -56,7 +56,7 @@ def exported(name: str) -> set[str]:
 @pytest.mark.parametrize("name", MODULES)
 def test_the_table_has_the_functions_of_the_facts(name: str) -> None:
     rows, functions = table(name), names.emitted_functions(facts(name))
-    found = [(symbol, base, version, per_thread) for symbol, base, version, per_thread, _ in rows]
+    found = [(symbol, base, version, per_thread) for symbol, base, version, per_thread, *_ in rows]
     assert found == [(f.symbol, f.resolver_name, f.resolver_version, f.per_thread) for f in functions]
     assert len({row[0] for row in rows}) == len(rows)
 
@@ -66,7 +66,9 @@ def test_every_symbol_is_exported(name: str) -> None:
     """Complaint 10."""
     rows, there = table(name), exported(name)
     assert {symbol for symbol, *_ in rows} - there == set()
-    assert {per_thread for *_, per_thread, _ in rows if per_thread} - there == set()
+    assert {
+        symbol for _, _, _, per_thread, _, older in rows for symbol in (per_thread, older) if symbol
+    } - there == set()
 
 
 @pytest.mark.parametrize("name", LIBRARIES)

@@ -73,7 +73,7 @@ def policy(functions: dict[str, FunctionPolicy] | None = None, **more: Any) -> P
 
 def plan(declared: Function, decisions: dict[str, str] | None = None, **more: Any) -> Plan:
     """The plan of one function whose parameters are decided so; `more` is of the function's policy or of the policy."""
-    own = {key: more.pop(key) for key in ("result", "answers", "optional", "releases", "skip") if key in more}
+    own = {key: more.pop(key) for key in ("result", "answers", "optional", "releases", "skip", "older") if key in more}
     others = more.pop("others", ())
     decided = policy({declared.name: FunctionPolicy(params=decisions or {}, **own)}, **more)
     return lower.lower(library(declared, *others), decided, {})

@@ -131,9 +131,9 @@ def test_undeclared_type_is_refused() -> None:
 
 
 def test_symbols(tmp_path: Path) -> None:
-    text = abi_header.emit_symbols(TOY, TOY_INFO, {"toyAlloc_v2": 1000, "toyDraw": 1040})
-    assert '{"toyAlloc_v2", "toyAlloc", 3020, NULL, 3020},' in text
-    assert '{"toyDraw", NULL, 0, "toyDraw_ptsz", 1040},' in text
+    text = abi_header.emit_symbols(TOY, TOY_INFO, {"toyAlloc_v2": 1000, "toyDraw": 1040}, {"toyAlloc_v2": "toyAlloc"})
+    assert '{"toyAlloc_v2", "toyAlloc", 3020, NULL, 3020, "toyAlloc"},' in text
+    assert '{"toyDraw", NULL, 0, "toyDraw_ptsz", 1040, NULL},' in text
     assert '"install \\"it\\"",\n' in text
     assert '_wheel_dirs[] = {"a/lib", "b/lib", NULL};' in text
     python = f"-I{sysconfig.get_paths()['include']}"

@@ -92,6 +92,15 @@ def test_attribute_has_to_be_an_enum_with_tags() -> None:
         ({"optional": ("x",)}, "toyF: optional ['x'] are not its last parameters ['d']"),
         ({"releases": "token"}, "toyF: has no parameter 'token'"),
         ({"answers": {"TOY_ODD": "False"}}, "toyF: answers: toyStatus has no TOY_ODD"),
+        ({"older": "toyGone"}, "toyF: older: toy has no symbol toyGone"),
+        (
+            {"older": "toyOther", "others": [function("toyOther", "int n")]},
+            "toyF: older: the prototype of toyOther is another one",
+        ),
+        (
+            {"older": "toyOld", "others": [function("toyOld", "int n", per_thread="toyOld_ptsz")]},
+            "toyF: older: toyOld: there is a per-thread variant, which would be missing",
+        ),
         ({"answers": {"TOY_BUSY": "Maybe"}}, "toyF: answers: 'Maybe' is none of '', 'True', 'False', 'None'"),
         ({"result": "odd"}, "toyF: result: 'odd' is not 'status'"),
     ],

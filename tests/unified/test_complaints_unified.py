@@ -104,7 +104,7 @@ def test_complaint_23_many_arguments_are_packed_once(device: Any) -> None:
 
 OLD = ("cuLaunchKernelEx", "cuKernelGetParamInfo", "cuFuncGetParamInfo", "cuGraphAddNode_v2", "cuGraphAddNode",
        "cuStreamGetDevice", "cuKernelGetName", "cuMemDiscardBatchAsync", "cuStreamGetCaptureInfo_v3",
-       "cuStreamGetId", "cuEventElapsedTime_v2", "cuCtxCreate_v4", "cuMemPrefetchAsync_v2", "cuLibraryGetKernelCount",
+       "cuStreamGetId", "cuCtxCreate_v4", "cuMemPrefetchAsync_v2", "cuLibraryGetKernelCount",
        "cuLibraryEnumerateKernels", "cuGraphConditionalHandleCreate")  # fmt: skip
 
 

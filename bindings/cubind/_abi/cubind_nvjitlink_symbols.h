@@ -5,22 +5,22 @@
 #include "_core.h"
 
 static const cu_symbol cubind_nvjitlink_symbols[] = {
-    {"nvJitLinkAddData", NULL, 0, NULL, 0},
-    {"nvJitLinkAddFile", NULL, 0, NULL, 0},
-    {"nvJitLinkComplete", NULL, 0, NULL, 0},
-    {"nvJitLinkCreate", NULL, 0, NULL, 0},
-    {"nvJitLinkDestroy", NULL, 0, NULL, 0},
-    {"nvJitLinkGetErrorLog", NULL, 0, NULL, 0},
-    {"nvJitLinkGetErrorLogSize", NULL, 0, NULL, 0},
-    {"nvJitLinkGetInfoLog", NULL, 0, NULL, 0},
-    {"nvJitLinkGetInfoLogSize", NULL, 0, NULL, 0},
-    {"nvJitLinkGetLinkedCubin", NULL, 0, NULL, 0},
-    {"nvJitLinkGetLinkedCubinSize", NULL, 0, NULL, 0},
-    {"nvJitLinkGetLinkedLTOIR", NULL, 0, NULL, 13050},
-    {"nvJitLinkGetLinkedLTOIRSize", NULL, 0, NULL, 13050},
-    {"nvJitLinkGetLinkedPtx", NULL, 0, NULL, 0},
-    {"nvJitLinkGetLinkedPtxSize", NULL, 0, NULL, 0},
-    {"nvJitLinkVersion", NULL, 0, NULL, 12090},
+    {"nvJitLinkAddData", NULL, 0, NULL, 0, NULL},
+    {"nvJitLinkAddFile", NULL, 0, NULL, 0, NULL},
+    {"nvJitLinkComplete", NULL, 0, NULL, 0, NULL},
+    {"nvJitLinkCreate", NULL, 0, NULL, 0, NULL},
+    {"nvJitLinkDestroy", NULL, 0, NULL, 0, NULL},
+    {"nvJitLinkGetErrorLog", NULL, 0, NULL, 0, NULL},
+    {"nvJitLinkGetErrorLogSize", NULL, 0, NULL, 0, NULL},
+    {"nvJitLinkGetInfoLog", NULL, 0, NULL, 0, NULL},
+    {"nvJitLinkGetInfoLogSize", NULL, 0, NULL, 0, NULL},
+    {"nvJitLinkGetLinkedCubin", NULL, 0, NULL, 0, NULL},
+    {"nvJitLinkGetLinkedCubinSize", NULL, 0, NULL, 0, NULL},
+    {"nvJitLinkGetLinkedLTOIR", NULL, 0, NULL, 13050, NULL},
+    {"nvJitLinkGetLinkedLTOIRSize", NULL, 0, NULL, 13050, NULL},
+    {"nvJitLinkGetLinkedPtx", NULL, 0, NULL, 0, NULL},
+    {"nvJitLinkGetLinkedPtxSize", NULL, 0, NULL, 0, NULL},
+    {"nvJitLinkVersion", NULL, 0, NULL, 12090, NULL},
 };
 static const char *const cubind_nvjitlink_sonames[] = {"libnvJitLink.so.13", NULL};
 static const char *const cubind_nvjitlink_foreign[] = {"libnvJitLink.so.12", NULL};
