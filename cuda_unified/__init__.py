@@ -78,6 +78,7 @@ _HOME = {
     "zeros": "creation",
     "zeros_like": "creation",
     "Program": "program",
+    "NvvmProgram": "nvvm",
     "compile": "program",
     "compile_kernel": "program",
     "ProgramOptions": "options",

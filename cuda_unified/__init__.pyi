@@ -97,6 +97,7 @@ from .managed import discard_prefetch_batch as discard_prefetch_batch
 from .managed import prefetch_batch as prefetch_batch
 from .memory import Buffer as Buffer
 from .module import Module as Module
+from .nvvm import NvvmProgram as NvvmProgram
 from .object_code import ObjectCode as ObjectCode
 from .options import ProgramOptions as ProgramOptions
 from .plugins import CupyResource as CupyResource

@@ -43,7 +43,7 @@ class Compilation:
         options, program = self.options, self.program
         closure, folders = self._includes()
         key = self._key(folders, closure)
-        cache = _cache_of(options)
+        cache = cache_of(options)
         if cache and key and (code := cache.get(key)) is not None:
             return code, pch_status
         if cache and not key:
@@ -162,7 +162,7 @@ def _plan(options: ProgramOptions, target: str) -> tuple[str, Arch]:
         raise ValueError(f"option lto=True makes LTO-IR, not {target!r}")
     if options.gen_opt_lto and not (options.lto or target == "ltoir"):
         raise ValueError("option gen_opt_lto needs lto=True or the target 'ltoir'")
-    device = _current_device(options.arch is None) if options.arch is None or target == "auto" else None
+    device = current_device(options.arch is None) if options.arch is None or target == "auto" else None
     arch = of_device(device) if options.arch is None else options.arch
     if target == "auto":
         virtual = arch.prefix == "compute_" or (device is not None and device.is_cpu)
@@ -178,7 +178,8 @@ def _plan(options: ProgramOptions, target: str) -> tuple[str, Arch]:
     return target, Arch("sm_" if target == "cubin" else "compute_", arch.number, arch.suffix)
 
 
-def _current_device(needed: bool) -> Any:
+def current_device(needed: bool) -> Any:
+    """The device to compile for; None where there is none and none is needed."""
     from .device import Device
 
     try:
@@ -190,7 +191,8 @@ def _current_device(needed: bool) -> Any:
         raise
 
 
-def _cache_of(options: ProgramOptions) -> ProgramCache | None:
+def cache_of(options: ProgramOptions) -> ProgramCache | None:
+    """The cache that the options mean."""
     if isinstance(options.cache, ProgramCache):
         return options.cache
     if options.cache not in (None, True, False):

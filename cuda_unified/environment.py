@@ -17,6 +17,7 @@ _GET = {
     "runtime": "pip install nvidia-cuda-runtime",
     "nvrtc": "pip install nvidia-cuda-nvrtc (needed to compile CUDA C++)",
     "nvjitlink": "pip install nvidia-nvjitlink (needed to link LTO-IR)",
+    "nvvm": "pip install nvidia-nvvm (needed to compile NVVM IR)",
 }
 # packages that this layer works with where they are installed, and what for
 _OPTIONAL = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _VERSION = re.compile(rb"^\s*#\s*define\s+(?:CUDART_VERSION|CUDA_VERSION)\s+(\d+)", re.MULTILINE)
 _COPIED = """cub/ cuda/ nv/ thrust/ cooperative_groups/ crt/ cooperative_groups.h cuComplex.h cuda_awbarrier cuda_bf16.h cuda_fp
@@ -30,16 +30,26 @@ def nvrtc_version() -> tuple[int, int]:
 
 @cache
 def nvrtc_identity() -> str:
-    """What tells one build of NVRTC from another: version, size and time of its library."""
-    text = ".".join(map(str, nvrtc_version()))
+    """What tells one build of NVRTC from another."""
+    return identity("libnvrtc", nvrtc_version())
+
+
+def identity(library: str, version: Sequence[int]) -> str:
+    """What tells one build of a library from another, once it is loaded: version, size and time of its files."""
+    text = ".".join(map(str, version))
     try:
-        paths = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "/libnvrtc" in line}
-        for path in sorted(paths):
-            status = Path(path).stat()
-            text += f" {Path(path).name} {status.st_size} {status.st_mtime_ns}"
+        for path in loaded(library):
+            status = path.stat()
+            text += f" {path.name} {status.st_size} {status.st_mtime_ns}"
     except OSError:  # another system, or a library that was replaced meanwhile: the version will do
         pass
     return text
+
+
+def loaded(library: str) -> list[Path]:
+    """The files whose names begin so that this process has loaded; OSError where the system does not tell."""
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    return [Path(path) for path in sorted({line[line.index("/") :] for line in maps if f"/{library}" in line})]
 
 
 @cache

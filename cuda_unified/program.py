@@ -46,7 +46,7 @@ class Program:
         **more_options: Any,
     ) -> None:
         self.options = program_options(options, more_options)
-        path, text = (None, source) if isinstance(source, str | bytes) else _read(source)
+        path, text = (None, source) if isinstance(source, str | bytes) else read(source)
         self.source = _text("the source", text)
         """The text."""
         self.name = _text("name", (str(path) if path else _DEFAULT_NAME) if name is None else name)
@@ -88,7 +88,8 @@ class Program:
         return f"<Program {self.name!r}, {len(self.source)} characters>"
 
 
-def _read(source: Any) -> tuple[Path, bytes]:
+def read(source: Any) -> tuple[Path, bytes]:
+    """A file with a program: its path and what is in it."""
     if not isinstance(source, os.PathLike):
         raise TypeError(f"a program is a str, bytes or a path, not {type(source).__name__}")
     from pathlib import Path

@@ -4,6 +4,7 @@ from . import cpu as cpu
 from . import driver as driver
 from . import nvjitlink as nvjitlink
 from . import nvrtc as nvrtc
+from . import nvvm as nvvm
 from . import runtime as runtime
 from ._errors import *
 from ._errors import CudaError

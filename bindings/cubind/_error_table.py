@@ -158,6 +158,22 @@ TABLE = {
             18: "NotReadyError",
         },
     },
+    "nvvmResult": {
+        "module": "cubind.nvvm",
+        "text": "nvvmGetErrorString",
+        "classes": {
+            1: "OutOfMemoryError",
+            2: "CompilationError",
+            3: "InvalidImageError",
+            4: "InvalidValueError",
+            5: "InvalidHandleError",
+            6: "InvalidImageError",
+            7: "InvalidValueError",
+            8: "IllegalStateError",
+            9: "CompilationError",
+            10: "CompilationCancelledError",
+        },
+    },
     "cudaError_t": {
         "module": "cubind.runtime",
         "text": "cudaGetErrorString",

@@ -12,6 +12,7 @@ _VERSIONS = {
     "runtime": ("cudaRuntimeGetVersion", lambda v: f"{v // 1000}.{v % 1000 // 10}"),
     "nvrtc": ("nvrtcVersion", lambda v: f"{v[0]}.{v[1]}"),
     "nvjitlink": ("nvJitLinkVersion", lambda v: f"{v[0]}.{v[1]}"),
+    "nvvm": ("nvvmVersion", lambda v: f"{v[0]}.{v[1]}"),
 }
 
 

@@ -148,6 +148,7 @@ def test_missing_functions(copied: Isolated, tmp_path: Path) -> None:
         "runtime": {"cudaMalloc"},
         "nvrtc": {"nvrtcGetPTXSize"},
         "nvjitlink": set[str](),
+        "nvvm": set[str](),
     }
     paths = {plan.info.override_env: str(build(tmp_path, plan, without[name])) for name, plan in plans().items()}
     environment = {**os.environ, **paths, "PYTHONPATH": str(copied.folder)}

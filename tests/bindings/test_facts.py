@@ -8,13 +8,13 @@ from types import ModuleType
 
 import pytest
 
-from cubind import driver, nvjitlink, nvrtc, runtime
+from cubind import driver, nvjitlink, nvrtc, nvvm, runtime
 from generator import database, headers, ir, names
 
 ROOT = Path(headers.__file__).parent
 
 VERSION = headers.load().target
-MODULES = {"driver": driver, "runtime": runtime, "nvrtc": nvrtc, "nvjitlink": nvjitlink}
+MODULES = {"driver": driver, "runtime": runtime, "nvrtc": nvrtc, "nvjitlink": nvjitlink, "nvvm": nvvm}
 ADDRESS = driver.CUuuid.__base__.ptr.__get__
 """`.ptr` of any record: the address, also where the record has a field of that name."""
 each_library = pytest.mark.parametrize("name", MODULES)
@@ -57,7 +57,7 @@ def test_every_enumerator(name: str) -> None:
         for key, value in enum.values:
             assert getattr(module, key) == value, key
             n += 1
-    assert n > {"driver": 900, "runtime": 600, "nvrtc": 15, "nvjitlink": 25}[name]
+    assert n > {"driver": 900, "runtime": 600, "nvrtc": 15, "nvjitlink": 25, "nvvm": 10}[name]
 
 
 @each_library
@@ -77,7 +77,7 @@ def test_every_record(name: str) -> None:
         for class_name, definition in with_nested(record, record.name):
             check_record(MODULES[name], class_name, definition)
             n += 1
-    assert n >= {"driver": 140, "runtime": 130, "nvrtc": 1, "nvjitlink": 0}[name]
+    assert n >= {"driver": 140, "runtime": 130, "nvrtc": 1, "nvjitlink": 0, "nvvm": 0}[name]
 
 
 def check_record(module: ModuleType, class_name: str, record: ir.Record) -> None:
@@ -100,7 +100,7 @@ def test_every_name_of_a_type(name: str) -> None:
     aliases = [t for t in library.typedefs if t.type in canonical]
     for alias in aliases:
         assert getattr(MODULES[name], alias.name) is getattr(MODULES[name], alias.type)
-    assert len(aliases) >= {"driver": 30, "runtime": 0, "nvrtc": 0, "nvjitlink": 0}[name]
+    assert len(aliases) >= {"driver": 30, "runtime": 0, "nvrtc": 0, "nvjitlink": 0, "nvvm": 0}[name]
 
 
 @each_library
@@ -109,7 +109,7 @@ def test_every_constant(name: str) -> None:
     for macro in facts(name).macros:
         assert getattr(module, macro.name) == macro.value, macro.name
         n += 1
-    assert n >= {"driver": 41, "runtime": 41, "nvrtc": 3, "nvjitlink": 0}[name]
+    assert n >= {"driver": 41, "runtime": 41, "nvrtc": 3, "nvjitlink": 0, "nvvm": 0}[name]
 
 
 @each_library

@@ -8,10 +8,10 @@ from types import ModuleType
 import pytest
 
 import cubind
-from cubind import driver, nvjitlink, nvrtc, runtime
+from cubind import driver, nvjitlink, nvrtc, nvvm, runtime
 from tests.helpers.fakes import run
 
-MODULES = [driver, runtime, nvrtc, nvjitlink]
+MODULES = [driver, runtime, nvrtc, nvjitlink, nvvm]
 each_module = pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__)
 
 
@@ -71,7 +71,7 @@ def test_unknown_names(name: str, message: str) -> None:
 
 def test_the_package() -> None:
     assert cubind.driver is driver
-    assert {"driver", "runtime", "nvrtc", "nvjitlink", "CudaError", "has", "info"} <= set(dir(cubind))
+    assert {"driver", "runtime", "nvrtc", "nvjitlink", "nvvm", "CudaError", "has", "info"} <= set(dir(cubind))
     assert issubclass(cubind.OutOfMemoryError, MemoryError)
     with pytest.raises(AttributeError, match="has no attribute 'drivr'"):
         cubind.drivr  # noqa: B018
@@ -103,7 +103,7 @@ def test_constants() -> None:
 def test_docstrings_hold_the_c_signature(module: ModuleType) -> None:
     """Complaint 6."""
     functions = {name: f for name in module.__all__ if inspect.isbuiltin(f := getattr(module, name))}
-    assert len(functions) > {"cubind.nvrtc": 20, "cubind.nvjitlink": 15}.get(module.__name__, 350)
+    assert len(functions) > {"cubind.nvrtc": 20, "cubind.nvjitlink": 15, "cubind.nvvm": 13}.get(module.__name__, 350)
     for name, function in functions.items():
         signature, *rest = (function.__doc__ or "").splitlines()
         assert f"{function.__name__}" in signature or name in signature
@@ -124,6 +124,6 @@ def test_include_folder() -> None:
     from pathlib import Path
 
     folder = Path(cubind.get_include())
-    assert {"cubind_driver.h", "cubind_runtime.h", "cubind_nvrtc.h", "cubind_nvjitlink.h"} <= {
+    assert {"cubind_driver.h", "cubind_runtime.h", "cubind_nvrtc.h", "cubind_nvjitlink.h", "cubind_nvvm.h"} <= {
         p.name for p in folder.iterdir()
     }

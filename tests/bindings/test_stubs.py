@@ -14,7 +14,7 @@ import pytest
 
 import cubind
 
-MODULES = ["cubind.driver", "cubind.runtime", "cubind.nvrtc", "cubind.nvjitlink", "cubind._errors"]
+MODULES = ["cubind.driver", "cubind.runtime", "cubind.nvrtc", "cubind.nvjitlink", "cubind.nvvm", "cubind._errors"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 HERE = Path(__file__).parent
 PACKAGE = Path(cubind.__file__).parent

@@ -17,8 +17,13 @@ FACTS = Path(headers.__file__).parent
 VERSION = headers.load().target
 WHEEL = Path(sysconfig.get_path("purelib")) / "nvidia" / "cu13" / "lib"
 SNAPSHOTS = Path(__file__).parent / "capi"
-MODULES = ("driver", "runtime", "nvrtc", "nvjitlink")
-LIBRARIES = {"runtime": "libcudart.so.13", "nvrtc": "libnvrtc.so.13", "nvjitlink": "libnvJitLink.so.13"}
+MODULES = ("driver", "runtime", "nvrtc", "nvjitlink", "nvvm")
+LIBRARIES = {
+    "runtime": "libcudart.so.13",
+    "nvrtc": "libnvrtc.so.13",
+    "nvjitlink": "libnvJitLink.so.13",
+    "nvvm": "libnvvm.so.4",
+}
 
 # exported, and yet no part of the bindings: names → why
 NOT_OURS = {
@@ -31,6 +36,7 @@ NOT_OURS = {
         r"__nvJitLink\w+_\d+_\d+": "the same functions, for programs that were built with the header of that version",
         r"__nvJitLinkAPI": "no header declares it",
     },
+    "nvvm": {r"__nvvmHandle(Target)?|nvvmDisableConcurrentAPI": "for the vendor's own tools; no header declares them"},
 }
 ROW = re.compile(r'\{"(\w+)", (?:"(\w+)"|NULL), (\d+), (?:"(\w+)"|NULL), (\d+), (?:"(\w+)"|NULL)\}')
 

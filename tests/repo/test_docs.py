@@ -16,7 +16,7 @@ import cuda_unified as cu
 
 # where facts may be from: a page of the vendor's, or of a specification
 PLACES = (
-    r"https://docs\.nvidia\.com/cuda/(cuda-driver-api|cuda-c-programming-guide|nvjitlink|nvrtc|parallel-thread-execution)/\S+\.html(#\S+)?",
+    r"https://docs\.nvidia\.com/cuda/(cuda-driver-api|cuda-c-programming-guide|nvjitlink|nvrtc|libnvvm-api|parallel-thread-execution)/\S+\.html(#\S+)?",
     r"https://nvidia\.github\.io/(numba-cuda|NVTX)/\S*",
     r"https://data-apis\.org/array-api/latest/\S+\.html",
     r"https://numpy\.org/doc/stable/\S+\.html",

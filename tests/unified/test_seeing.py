@@ -20,7 +20,7 @@ def test_info(device: cu.Device) -> None:
     assert [d.ordinal for d in found.devices] == [d.ordinal for d in cu.Device.all()]
     assert found.devices[0].name == device.name and found.on_cpu == device.is_cpu
     assert found.devices[0].memory == device.memory_info.total
-    assert set(found.libraries) == {"driver", "runtime", "nvrtc", "nvjitlink"} and found.packages["numpy"]
+    assert set(found.libraries) == {"driver", "runtime", "nvrtc", "nvjitlink", "nvvm"} and found.packages["numpy"]
     text = str(found)
     assert device.name in text and "numpy" in text and found.libraries["driver"].path in text
 
