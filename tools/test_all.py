@@ -32,10 +32,11 @@ def test(version: tuple[int, int], interpreter: str, build: bool) -> int:
     """Makes or reuses an environment of its own and runs the tests in it; returns pytest's exit status."""
     venv = ROOT / f".venv-{version[0]}.{version[1]}"
     python = venv / "bin" / "python"
-    if not (venv / "installed").exists():
+    stamp = venv / "installed"
+    if not stamp.exists() or stamp.stat().st_mtime < (ROOT / "pyproject.toml").stat().st_mtime:
         subprocess.run([interpreter, "-m", "venv", str(venv)], check=True)
         subprocess.run([python, "tools/install.py"], cwd=ROOT, check=True)
-        (venv / "installed").touch()
+        stamp.touch()
     if build:
         subprocess.run([python, "setup.py", "-q", "build_ext", "--inplace"], cwd=ROOT, check=True)
     return subprocess.run([python, "-m", "pytest", "tests"], cwd=ROOT, check=False).returncode
