@@ -5,11 +5,11 @@ import sys
 
 import numpy as np
 from numpy.typing import NDArray
-from pictures import write_png
+from pictures import draw_number, write_png
 
 import cuda_unified as cu
 
-BINS = 64
+BINS, LOW, HIGH = 64, -4.0, 4.0
 SOURCE = r"""
 extern "C" __global__ void histogram(const float *values, unsigned n, float low, float high, unsigned *counts) {
     __shared__ unsigned mine[BINS];  // of this block: few threads wait for each other
@@ -26,15 +26,22 @@ extern "C" __global__ void histogram(const float *values, unsigned n, float low,
 
 
 def plot(counts: NDArray[np.uint32], height: int = 240, bar: int = 8) -> NDArray[np.uint8]:
-    """Bars, the highest as high as the picture, over lines at quarters of that."""
-    tops = np.repeat(counts / max(int(counts.max()), 1) * (height - 20), bar)
-    rows = np.arange(height)[::-1, None] - 10  # 0 is the floor
-    filled = (rows >= 0) & (rows < tops) & (np.arange(len(tops)) % bar < bar - 1)
-    lines = (rows >= 0) & (rows % ((height - 20) // 4) == 0)
-    picture = np.full((height, len(tops), 3), 255, np.uint8)
-    picture[np.broadcast_to(lines, filled.shape)] = 215, 215, 215
-    picture[filled] = 60, 110, 180
-    return np.pad(picture, ((0, 0), (10, 10), (0, 0)), constant_values=255)
+    """Bars over lines at round numbers of values; below them where the bins are."""
+    most = max(int(counts.max()), 1)
+    step = next(k for e in range(10) for k in (10**e, 2 * 10**e, 5 * 10**e) if most / k <= 5)
+    pixels = (height - 10) / most  # of one value
+    picture = np.full((height, len(counts) * bar, 3), 255, np.uint8)
+    for count in range(0, most + 1, step):
+        picture[height - 1 - int(count * pixels)] = 215, 215, 215
+    rows, columns = np.arange(height)[::-1, None], np.arange(len(counts) * bar)
+    picture[(rows < np.repeat(counts, bar) * pixels) & (columns % bar < bar - 1)] = 60, 110, 180
+    left, below = 80, 24
+    picture = np.pad(picture, ((10, below), (left, 20), (0, 0)), constant_values=255)
+    for count in range(0, most + 1, step):
+        draw_number(picture, count, left - 8, height + 9 - int(count * pixels), anchor=1)
+    for i in range(0, BINS + 1, BINS // 8):
+        draw_number(picture, LOW + (HIGH - LOW) * i / BINS, left + i * bar, height + 10 + below // 2)
+    return picture
 
 
 def main() -> int:
@@ -48,10 +55,10 @@ def main() -> int:
 
     kernel = cu.compile_kernel(SOURCE, "histogram", defines={"BINS": BINS})
     counts = cu.zeros(BINS, "uint32")
-    kernel[64, 256](cu.from_host(values), n, -4.0, 4.0, counts)
+    kernel[64, 256](cu.from_host(values), n, LOW, HIGH, counts)
     result = counts.to_host()
 
-    bins = np.floor((values + np.float32(4)) / np.float32(8) * np.float32(BINS))
+    bins = np.floor((values - np.float32(LOW)) / np.float32(HIGH - LOW) * np.float32(BINS))
     expected = np.bincount(bins[(bins >= 0) & (bins < BINS)].astype(int), minlength=BINS)
     write_png(arguments.out, plot(result))
     same = np.array_equal(result, expected)

@@ -31,6 +31,26 @@ def write_png(path: str | Path, pixels: Bytes) -> None:
     Path(path).write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
 
 
+# rows of three dots, the highest first, 4 for the left one
+_DIGITS = {
+    "0": (7, 5, 5, 5, 7), "1": (2, 6, 2, 2, 7), "2": (7, 1, 7, 4, 7), "3": (7, 1, 7, 1, 7), "4": (5, 5, 7, 1, 1),
+    "5": (7, 4, 7, 1, 7), "6": (7, 4, 7, 5, 7), "7": (7, 1, 1, 1, 1), "8": (7, 5, 7, 5, 7), "9": (7, 5, 7, 1, 7),
+    "-": (0, 0, 7, 0, 0), ".": (0, 0, 0, 0, 2),
+}  # fmt: skip
+
+
+def draw_number(pixels: Bytes, number: float, x: int, y: int, anchor: float = 0.5, dot: int = 2) -> None:
+    """Draws a number in black, y its middle; anchor: how much of it lies left of x, 0 to 1.  dot: its pixels."""
+    text = f"{number:g}"
+    left, top = x - int(anchor * (4 * len(text) - 1) * dot), y - 5 * dot // 2
+    for i, character in enumerate(text):
+        for row, dots in enumerate(_DIGITS[character]):
+            for column in range(3):
+                if dots & 4 >> column:
+                    at_y, at_x = top + row * dot, left + (4 * i + column) * dot
+                    pixels[at_y : at_y + dot, at_x : at_x + dot] = 0
+
+
 def write_gif(path: str | Path, frames: Iterable[Bytes], palette: Bytes, hundredths: int = 5) -> None:
     """Writes an animation that repeats: uint8[height, width] frames of indices into a palette, uint8[256, 3].
 

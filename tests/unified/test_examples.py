@@ -91,8 +91,10 @@ def test_histogram(device: cu.Device, tmp_path: Path, size: int) -> None:
     out = run("histogram", "--size", size, "--out", "h.png", cwd=tmp_path)
     assert f"{size} values" in out and "as NumPy counts them" in out
     picture = read_png(tmp_path / "h.png")
-    assert picture.shape == (240, 64 * 8 + 20, 3)
-    assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 3  # paper, lines, bars
+    assert picture.shape == (240 + 34, 64 * 8 + 100, 3)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 4  # paper, lines, bars, numbers
+    black = (picture == 0).all(axis=2)
+    assert black[:, :74].any() and black[250:].any() and not black[:250, 80:].any()
 
 
 def test_find_a_bug(device: cu.Device, tmp_path: Path) -> None:
