@@ -49,6 +49,7 @@ template <class Body> CUresult in_context(Body &&body) noexcept {
         if (in_stream_work()) return CUDA_ERROR_NOT_PERMITTED;
         const std::shared_ptr<Context> context = current_context();
         const CUresult status = usable(context.get());
+        if (status == CUDA_SUCCESS && in_destroyed_green()) return CUDA_ERROR_CONTEXT_IS_DESTROYED;
         return status == CUDA_SUCCESS ? body(*context) : status;
     });
 }
@@ -66,6 +67,7 @@ template <Capturing how = Capturing::refused, class Body> CUresult in_stream(CUs
     return in_context([&](Context &current) -> CUresult {
         const std::shared_ptr<Stream> stream = stream_of(handle, current);
         if (!stream) return CUDA_ERROR_INVALID_HANDLE;
+        if (stream->green && detached(*stream)) return CUDA_ERROR_STREAM_DETACHED;
         CUresult status = usable(&stream->context);
         if (how != Capturing::ignored && status == CUDA_SUCCESS && captures.load(std::memory_order_acquire))
             status = check_capture(*stream, how);

@@ -20,12 +20,12 @@ uint64_t next_id() {
     return next++;
 }
 
-// Captures whose streams wait for the default stream of the context implicitly, and it for them.
-CUresult check_legacy(Context &context, bool invalidate) {
+// Captures whose streams wait for a default stream implicitly, and it for them.
+CUresult check_legacy(const Stream &legacy, bool invalidate) {
     CUresult status = CUDA_SUCCESS;
     for (const auto &capture : active_captures())
         for (const auto &stream : capture->streams)
-            if (&stream->context == &context && stream->blocking()) {
+            if (&stream->context == &legacy.context && stream->green == legacy.green && stream->blocking()) {
                 if (invalidate) capture->invalidate();
                 status = CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
             }
@@ -109,7 +109,7 @@ CUresult check_capture(Stream &stream, Capturing how) {
         if (status != CUDA_SUCCESS) return status;
         return how == Capturing::recorded ? CUDA_SUCCESS : refuse_capture(stream);
     }
-    return stream.context.legacy_stream().get() == &stream ? check_legacy(stream.context, true) : CUDA_SUCCESS;
+    return stream.is_default ? check_legacy(stream, true) : CUDA_SUCCESS;
 }
 
 CUresult check_unsafe() {
@@ -128,17 +128,22 @@ CUresult check_unsafe() {
     return status;
 }
 
-CUresult check_context(Context &context) {
+CUresult check_streams(Context &context, const GreenContext *green) {
     if (!captures.load(std::memory_order_acquire)) return CUDA_SUCCESS;
     GraphGuard guard(graph_lock());
     CUresult status = CUDA_SUCCESS;
     for (const auto &capture : active_captures())
         for (const auto &stream : capture->streams)
-            if (&stream->context == &context) {
+            if (&stream->context == &context && (!green || stream->green.get() == green)) {
                 capture->invalidate();
                 status = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
             }
-    return status == CUDA_SUCCESS ? check_unsafe() : status;
+    return status;
+}
+
+CUresult check_context(Context &context, const GreenContext *green) {
+    const CUresult status = check_streams(context, green);
+    return status == CUDA_SUCCESS ? check_unnoticed() : status;
 }
 
 CUresult refuse_capture(Stream &stream) {
@@ -234,7 +239,7 @@ CUresult capture_wait(Stream &stream, const std::shared_ptr<Event> &event, bool 
         return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
     }
     if (!from.valid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-    if (!stream.capture && stream.context.legacy_stream().get() == &stream) {
+    if (!stream.capture && stream.is_default) {
         from.invalidate();
         return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     }
@@ -291,8 +296,8 @@ CUresult exchange_thread_mode(CUstreamCaptureMode *mode) {
 }
 
 CUresult check_legacy_question(Stream &stream) {
-    const bool legacy = !stream.capture && stream.context.legacy_stream().get() == &stream;
-    return legacy ? check_legacy(stream.context, false) : CUDA_SUCCESS;
+    const bool legacy = !stream.capture && stream.is_default;
+    return legacy ? check_legacy(stream, false) : CUDA_SUCCESS;
 }
 
 } // namespace cpu_device

@@ -74,9 +74,12 @@ CUresult capture_status(const Stream &stream); // whether its capture is valid
 // CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, and the capture is no more valid.
 CUresult refuse_capture(Stream &stream);
 CUresult refuse_captured(Event &event);
-void forget_capture(Event &event);              // it is recorded outside captures
-void abandon_capture(Stream &stream);           // the stream is destroyed
-CUresult check_context(Context &context);       // whether it can be waited for
+void forget_capture(Event &event);    // it is recorded outside captures
+void abandon_capture(Stream &stream); // the stream is destroyed
+// Whether no stream is captured; captures that are in the way are invalidated.  `green`: of its streams only.
+CUresult check_streams(Context &context, const GreenContext *green);
+// ... and it can be waited for.
+CUresult check_context(Context &context, const GreenContext *green = nullptr);
 CUresult check_legacy_question(Stream &stream); // asked of a default stream that captures depend on
 CUresult exchange_thread_mode(CUstreamCaptureMode *mode);
 

@@ -13,7 +13,7 @@ bool valid_mode(CUstreamCaptureMode mode) {
 
 CUresult begin(Stream &stream, std::shared_ptr<Graph> graph, const std::vector<Link> &links, CUstreamCaptureMode mode) {
     if (stream.capture) return CUDA_ERROR_ILLEGAL_STATE;
-    if (stream.context.legacy_stream().get() == &stream) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    if (stream.is_default) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     std::make_shared<Capture>(std::move(graph), stream, mode)->join(stream, Dependencies(links));
     return CUDA_SUCCESS;
 }

@@ -5,6 +5,7 @@
 
 #include "capture.hpp"
 #include "export_tables.hpp"
+#include "green_context.hpp"
 #include "ledger.hpp"
 #include "report.hpp"
 
@@ -16,7 +17,7 @@ thread_local bool PerThreadStream::active_ = false;
 
 namespace {
 
-thread_local std::vector<std::shared_ptr<Context>> stack;
+thread_local std::vector<Named> stack;
 struct OwnStreams {
     std::map<std::pair<uint64_t, uint64_t>, std::weak_ptr<Stream>> by_context; // context and life of it
 };
@@ -49,7 +50,7 @@ void Context::begin() {
     fault_ = 0;
     stop = false;
     life_++;
-    legacy_ = std::make_shared<Stream>(shared_from_this(), CU_STREAM_DEFAULT, 0);
+    legacy_ = std::make_shared<Stream>(shared_from_this(), CU_STREAM_DEFAULT, 0, nullptr, true);
     streams_.push_back(legacy_);
     alive_.store(true, std::memory_order_release);
 }
@@ -64,6 +65,7 @@ void Context::end() {
         streams.swap(streams_);
         owned.swap(owned_);
         legacy_.reset();
+        waits_.clear();
         for (const auto &[id, peer] : peers_) count_peer(device, peer, -1);
         peers_.clear();
     }
@@ -83,22 +85,44 @@ std::shared_ptr<Stream> Context::legacy_stream() {
 }
 
 std::shared_ptr<Stream> Context::own_stream() {
-    std::lock_guard<std::mutex> guard(lock_);
-    std::weak_ptr<Stream> &kept = own_streams.by_context[{id, life_}];
+    std::weak_ptr<Stream> &kept = own_streams.by_context[{id, life()}];
     std::shared_ptr<Stream> stream = kept.lock();
-    if (!stream) {
-        stream = std::make_shared<Stream>(shared_from_this(), CU_STREAM_DEFAULT, 0);
-        streams_.push_back(stream);
-        kept = stream;
-    }
+    if (!stream) kept = stream = make_stream(CU_STREAM_DEFAULT, 0);
     return stream;
 }
 
-std::shared_ptr<Stream> Context::make_stream(unsigned stream_flags, int priority) {
-    auto stream = std::make_shared<Stream>(shared_from_this(), stream_flags, priority);
-    std::lock_guard<std::mutex> guard(lock_);
-    streams_.push_back(stream);
+std::shared_ptr<Stream> Context::make_stream(unsigned stream_flags, int priority, std::shared_ptr<GreenContext> green,
+                                             bool is_default) {
+    auto stream = std::make_shared<Stream>(shared_from_this(), stream_flags, priority, std::move(green), is_default);
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        streams_.push_back(stream);
+    }
+    let_wait(*stream);
     return stream;
+}
+
+void Context::let_wait(Stream &made) {
+    std::vector<Moment> moments;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        for (const auto &[moment, green] : waits_)
+            if (!green || green == made.green.get()) moments.push_back(moment);
+    }
+    for (const Moment &moment : moments) made.wait_for(moment);
+}
+
+void Context::wait_for(const Moment &moment, const GreenContext *green) {
+    std::vector<std::shared_ptr<Stream>> streams;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        waits_.erase(std::remove_if(waits_.begin(), waits_.end(), [](auto &w) { return w.first.passed(); }),
+                     waits_.end());
+        waits_.emplace_back(moment, green);
+        streams = streams_;
+    }
+    for (const auto &stream : streams)
+        if (!green || stream->green.get() == green) stream->wait_for(moment);
 }
 
 std::vector<std::shared_ptr<Stream>> Context::streams() {
@@ -112,9 +136,10 @@ void Context::forget(const Stream &stream) {
                    streams_.end());
 }
 
-void Context::synchronize() {
+void Context::synchronize(const GreenContext *green) {
     std::vector<std::pair<std::shared_ptr<Stream>, Moment>> pending;
-    for (auto &stream : streams()) pending.emplace_back(stream, stream->last());
+    for (auto &stream : streams())
+        if (!green || stream->green.get() == green) pending.emplace_back(stream, stream->last());
     for (auto &[stream, moment] : pending) stream->finish(moment);
 }
 
@@ -127,12 +152,12 @@ std::vector<Moment> Context::implied_waits(const Stream &stream) {
         const Moment moment = other.last();
         if (!moment.passed()) waits.push_back(moment);
     };
-    if (&stream != legacy_.get()) {
+    if (!stream.is_default && !stream.green) {
         wait(*legacy_);
         return waits;
     }
-    for (const auto &other : streams_)
-        if (other != legacy_ && other->blocking()) wait(*other);
+    for (const auto &other : streams_) // a green context has a default stream of its own
+        if (other->green == stream.green && other->blocking() && other->is_default != stream.is_default) wait(*other);
     return waits;
 }
 
@@ -170,24 +195,49 @@ bool Context::is_peer(uint64_t context) {
     return peers_.count(context) > 0;
 }
 
+Named current_named() {
+    return stack.empty() ? Named() : stack.back();
+}
+
 std::shared_ptr<Context> current_context() {
-    return stack.empty() ? nullptr : stack.back();
+    return stack.empty() ? nullptr : stack.back().context;
 }
 
-void push_context(std::shared_ptr<Context> context) {
-    stack.push_back(std::move(context));
+std::shared_ptr<GreenContext> current_green() {
+    return stack.empty() ? nullptr : stack.back().green;
 }
 
-std::shared_ptr<Context> pop_context() {
-    if (stack.empty()) return nullptr;
-    std::shared_ptr<Context> top = std::move(stack.back());
+bool in_destroyed_green() {
+    return !stack.empty() && stack.back().green && !stack.back().green->alive();
+}
+
+Named named_by(CUcontext handle) {
+    if (const std::shared_ptr<GreenView> view = lookup<GreenView>(handle)) return {view->green->primary, view->green};
+    return {lookup<Context>(handle), nullptr};
+}
+
+CUcontext Named::handle() const {
+    return green ? green->view() : context ? as<CUcontext>(*context) : nullptr;
+}
+
+void push_context(Named place) {
+    stack.push_back(std::move(place));
+}
+
+Named pop_context() {
+    if (stack.empty()) return {};
+    Named top = std::move(stack.back());
     stack.pop_back();
     return top;
 }
 
-void set_context(std::shared_ptr<Context> context) {
+void set_context(Named place) {
     if (!stack.empty()) stack.pop_back();
-    if (context) stack.push_back(std::move(context));
+    if (place.context) stack.push_back(std::move(place));
+}
+
+bool detached(const Stream &stream) {
+    return stream.green && !stream.green->alive();
 }
 
 std::shared_ptr<Context> primary_context(int device) {
@@ -202,11 +252,14 @@ std::shared_ptr<Context> primary_context(int device) {
     return context;
 }
 
+// A green context has no default streams of threads.
 std::shared_ptr<Stream> stream_of(CUstream handle, Context &context) {
     const auto number = reinterpret_cast<uint64_t>(handle);
-    if (number == CU_STREAM_PER_THREAD || (!number && PerThreadStream::active())) return context.own_stream();
-    if (!number || number == CU_STREAM_LEGACY) return context.legacy_stream();
-    return lookup<Stream>(handle);
+    if (number > CU_STREAM_PER_THREAD) return lookup<Stream>(handle);
+    const std::shared_ptr<GreenContext> green = current_green();
+    if (number == CU_STREAM_PER_THREAD || (!number && PerThreadStream::active()))
+        return green ? nullptr : context.own_stream();
+    return green ? green->default_stream() : context.legacy_stream();
 }
 
 } // namespace cpu_device

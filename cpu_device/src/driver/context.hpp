@@ -28,10 +28,15 @@ class Context : public Object, public std::enable_shared_from_this<Context> {
 
     std::shared_ptr<Stream> legacy_stream();
     std::shared_ptr<Stream> own_stream(); // the calling thread's default stream
-    std::shared_ptr<Stream> make_stream(unsigned flags, int priority);
+    std::shared_ptr<Stream> make_stream(unsigned flags, int priority, std::shared_ptr<GreenContext> green = nullptr,
+                                        bool is_default = false);
     std::vector<std::shared_ptr<Stream>> streams();
     void forget(const Stream &stream);
-    void synchronize(); // everything submitted so far
+    // Everything submitted so far; with `green` only in its streams.
+    void synchronize(const GreenContext *green = nullptr);
+    // What is submitted from now on begins after the moment, in streams that are yet to be made too.
+    void wait_for(const Moment &moment, const GreenContext *green);
+    uint64_t life() const { return life_.load(); } // how many times it began
     // What an operation of `stream` waits for because one of the two is the default stream; `submission` is held.
     std::vector<Moment> implied_waits(const Stream &stream);
 
@@ -53,11 +58,13 @@ class Context : public Object, public std::enable_shared_from_this<Context> {
     volatile bool stop = false; // polled by running kernels
 
   private:
+    void let_wait(Stream &made);
     std::atomic<bool> alive_{false};
     std::atomic<int> fault_{0};
     std::mutex failing_;
     std::mutex lock_;
-    uint64_t life_ = 0; // how many times it began
+    std::atomic<uint64_t> life_{0};
+    std::vector<std::pair<Moment, const GreenContext *>> waits_; // of wait_for(), for streams to come
     std::shared_ptr<Stream> legacy_;
     std::vector<std::shared_ptr<Stream>> streams_;
     std::map<uint64_t, std::shared_ptr<Object>> owned_;
@@ -65,13 +72,28 @@ class Context : public Object, public std::enable_shared_from_this<Context> {
 };
 
 // The stack of the calling thread.
-std::shared_ptr<Context> current_context(); // nullptr: none
-void push_context(std::shared_ptr<Context> context);
-std::shared_ptr<Context> pop_context();
-void set_context(std::shared_ptr<Context> context);
+std::shared_ptr<Context> current_context(); // nullptr: none; of a green context the primary one
+std::shared_ptr<GreenContext> current_green();
+bool in_destroyed_green();
+// What a CUcontext stands for.
+struct Named {
+    std::shared_ptr<Context> context;
+    std::shared_ptr<GreenContext> green;
+    CUcontext handle() const;
+};
+Named named_by(CUcontext handle); // empty: no context
+inline std::shared_ptr<Context> context_of(CUcontext handle) {
+    return named_by(handle).context;
+}
+Named current_named();
+void push_context(Named place);
+Named pop_context();
+void set_context(Named place);
 
 // The primary context of a device, alive or not.
 std::shared_ptr<Context> primary_context(int device);
+
+bool detached(const Stream &stream); // its green context was destroyed
 
 // A stream from a handle: 0, CU_STREAM_LEGACY, CU_STREAM_PER_THREAD or one that was made.  nullptr: no stream.
 std::shared_ptr<Stream> stream_of(CUstream handle, Context &context);

@@ -36,7 +36,7 @@ CUresult create(CUcontext *out, unsigned flags, CUdevice device) {
         context->begin();
         publish(context);
         *out = as<CUcontext>(*context);
-        push_context(std::move(context));
+        push_context({std::move(context), nullptr});
         return CUDA_SUCCESS;
     });
 }
@@ -64,10 +64,18 @@ template <class Body> CUresult on_primary(CUdevice device, Body &&body) {
 // body(Context &) with a context that may be 0 for the current one; an error of a kernel does not matter.
 template <class Body> CUresult with_context(CUcontext handle, Body &&body) {
     return call([&]() -> CUresult {
-        std::shared_ptr<Context> context = handle ? lookup<Context>(handle) : current_context();
+        std::shared_ptr<Context> context = handle ? context_of(handle) : current_context();
         if (!context) return CUDA_ERROR_INVALID_CONTEXT;
         return context->alive() ? body(*context) : CUDA_ERROR_CONTEXT_IS_DESTROYED;
     });
+}
+
+// A green context's streams, or all of the context's, green ones too.
+CUresult synchronize(Context &context, const GreenContext *green) {
+    const CUresult status = check_context(context, green);
+    if (status != CUDA_SUCCESS) return status;
+    context.synchronize(green);
+    return context.fault();
 }
 
 } // namespace
@@ -157,7 +165,7 @@ CUresult cuCtxAttach(CUcontext *out, unsigned flags) {
             std::lock_guard<std::mutex> guard(attached().lock);
             attached().times[context->id]++;
         }
-        *out = as<CUcontext>(*context);
+        *out = current_named().handle();
         return CUDA_SUCCESS;
     });
 }
@@ -165,7 +173,7 @@ CUresult cuCtxAttach(CUcontext *out, unsigned flags) {
 // The last user's ends it.
 CUresult cuCtxDetach(CUcontext handle) {
     return call([&]() -> CUresult {
-        const std::shared_ptr<Context> context = lookup<Context>(handle);
+        const std::shared_ptr<Context> context = context_of(handle);
         if (!context || context != current_context()) return CUDA_ERROR_INVALID_CONTEXT;
         if (context->primary) return CUDA_SUCCESS;
         {
@@ -184,27 +192,27 @@ CUresult cuCtxDetach(CUcontext handle) {
 
 CUresult cuCtxPushCurrent_v2(CUcontext handle) {
     return call([&] {
-        std::shared_ptr<Context> context = lookup<Context>(handle);
-        if (!context) return CUDA_ERROR_INVALID_CONTEXT;
-        push_context(std::move(context));
+        Named named = named_by(handle);
+        if (!named.context) return CUDA_ERROR_INVALID_CONTEXT;
+        push_context(std::move(named));
         return CUDA_SUCCESS;
     });
 }
 
 CUresult cuCtxPopCurrent_v2(CUcontext *out) {
     return call([&] {
-        const std::shared_ptr<Context> top = pop_context();
-        if (!top) return CUDA_ERROR_INVALID_CONTEXT;
-        if (out) *out = as<CUcontext>(*top);
+        const Named top = pop_context();
+        if (!top.context) return CUDA_ERROR_INVALID_CONTEXT;
+        if (out) *out = top.handle();
         return CUDA_SUCCESS;
     });
 }
 
 CUresult cuCtxSetCurrent(CUcontext handle) {
     return call([&] {
-        std::shared_ptr<Context> context = handle ? lookup<Context>(handle) : nullptr;
-        if (handle && !context) return CUDA_ERROR_INVALID_CONTEXT;
-        set_context(std::move(context));
+        Named named = named_by(handle);
+        if (handle && !named.context) return CUDA_ERROR_INVALID_CONTEXT;
+        set_context(std::move(named));
         return CUDA_SUCCESS;
     });
 }
@@ -212,8 +220,7 @@ CUresult cuCtxSetCurrent(CUcontext handle) {
 CUresult cuCtxGetCurrent(CUcontext *out) {
     return call([&] {
         if (!out) return CUDA_ERROR_INVALID_VALUE;
-        const std::shared_ptr<Context> top = current_context();
-        *out = top ? as<CUcontext>(*top) : nullptr;
+        *out = current_named().handle();
         return CUDA_SUCCESS;
     });
 }
@@ -269,21 +276,14 @@ CUresult cuCtxSetFlags(unsigned flags) {
 }
 
 CUresult cuCtxSynchronize() {
-    return in_context([](Context &context) {
-        const CUresult status = check_context(context);
-        if (status != CUDA_SUCCESS) return status;
-        context.synchronize();
-        return context.fault();
-    });
+    return in_context([](Context &context) { return synchronize(context, current_green().get()); });
 }
 
 CUresult cuCtxSynchronize_v2(CUcontext handle) {
     if (in_stream_work()) return CUDA_ERROR_NOT_PERMITTED;
-    return with_context(handle, [](Context &context) {
-        const CUresult status = check_context(context);
-        if (status != CUDA_SUCCESS) return status;
-        context.synchronize();
-        return context.fault();
+    return with_context(handle, [&](Context &context) {
+        const Named named = handle ? named_by(handle) : current_named();
+        return synchronize(context, named.green.get());
     });
 }
 
@@ -356,7 +356,7 @@ CUresult cuCtxGetExecAffinity(CUexecAffinityParam *, CUexecAffinityType) {
 
 CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags) {
     return in_context([&](Context &context) {
-        const std::shared_ptr<Context> other = lookup<Context>(peer);
+        const std::shared_ptr<Context> other = context_of(peer);
         if (!other) return CUDA_ERROR_INVALID_CONTEXT;
         if (flags) return CUDA_ERROR_INVALID_VALUE;
         if (other->device == context.device) return CUDA_ERROR_INVALID_DEVICE;
@@ -366,7 +366,7 @@ CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags) {
 
 CUresult cuCtxDisablePeerAccess(CUcontext peer) {
     return in_context([&](Context &context) {
-        const std::shared_ptr<Context> other = lookup<Context>(peer);
+        const std::shared_ptr<Context> other = context_of(peer);
         if (!other) return CUDA_ERROR_INVALID_CONTEXT;
         return context.enable_peer(*other, false) ? CUDA_SUCCESS : CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
     });

@@ -26,7 +26,7 @@ uint64_t number(const void *host) {
 // to do, and is done when it returns.
 CUresult check_peers(CUcontext to, CUcontext from, Wait &wait) {
     if (!initialized()) return CUDA_SUCCESS; // the copy says so
-    const std::shared_ptr<Context> there = lookup<Context>(to), here = lookup<Context>(from);
+    const std::shared_ptr<Context> there = context_of(to), here = context_of(from);
     if (!there || !here) return CUDA_ERROR_INVALID_CONTEXT;
     if (wait == Wait::never || in_stream_work()) return CUDA_SUCCESS;
     there->synchronize();

@@ -55,7 +55,7 @@ Wait wait_of(const CUmemcpyAttributes &attributes) {
 CUresult run(const Batch &batch, size_t &failed, CUstream handle) {
     failed = kNoCopy;
     return in_stream(handle, [&](Stream &stream) {
-        if (&stream == stream.context.legacy_stream().get()) return CUDA_ERROR_INVALID_VALUE; // as the driver has it
+        if (stream.is_default) return CUDA_ERROR_INVALID_VALUE; // as the driver has it
         CUresult status = batch.check(failed);
         size_t attribute = 0;
         for (size_t k = 0; status == CUDA_SUCCESS && k < batch.n; k++) {

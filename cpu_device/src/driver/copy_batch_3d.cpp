@@ -64,7 +64,7 @@ CUresult read_op(const Op &op, CopyWork &work) {
 CUresult run(const Op *ops, size_t n, unsigned long long flags, CUstream handle, size_t &failed) {
     failed = SIZE_MAX; // not one of the copies
     return in_stream(handle, [&](Stream &stream) {
-        if (!n || !ops || flags || &stream == stream.context.legacy_stream().get()) return CUDA_ERROR_INVALID_VALUE;
+        if (!n || !ops || flags || stream.is_default) return CUDA_ERROR_INVALID_VALUE;
         std::vector<CopyWork> works; // grows as it is read: nobody vouches for n
         for (size_t k = 0; k < n; k++) {
             const CUresult status = read_op(ops[k], works.emplace_back());

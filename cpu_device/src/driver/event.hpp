@@ -50,4 +50,7 @@ class Event : public Object {
     std::shared_ptr<Stream> stream() const; // where it was recorded, if that is still there
 };
 
+// The stream's later work begins after the event's last recording, which may be another process's.
+void wait_for_event(Stream &stream, const Event &event);
+
 } // namespace cpu_device

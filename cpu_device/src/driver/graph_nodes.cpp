@@ -92,7 +92,7 @@ CUresult read_conditional(Graph &graph, const CUDA_CONDITIONAL_NODE_PARAMS &para
         for (const auto &v : g->variables)
             if (v->handle == params.handle) variable = v;
     if (!variable || variable->used || !valid_size(params.type, params.size)) return CUDA_ERROR_INVALID_VALUE;
-    if (params.ctx && lookup<Context>(params.ctx) != variable->context) return CUDA_ERROR_INVALID_CONTEXT;
+    if (params.ctx && context_of(params.ctx) != variable->context) return CUDA_ERROR_INVALID_CONTEXT;
     for (unsigned i = 0; i < params.size; i++) {
         bodies.push_back(std::make_shared<Graph>());
         bodies.back()->body = true;
@@ -277,7 +277,7 @@ CUresult cuGraphConditionalHandleCreate(CUgraphConditionalHandle *out, CUgraph h
                                         unsigned value, unsigned flags) {
     return with_graph(handle, [&](Graph &graph) {
         if (!out || (flags & ~static_cast<unsigned>(CU_GRAPH_COND_ASSIGN_DEFAULT))) return CUDA_ERROR_INVALID_VALUE;
-        std::shared_ptr<Context> found = context ? lookup<Context>(context) : current_context();
+        std::shared_ptr<Context> found = context ? context_of(context) : current_context();
         if (!found || !found->alive()) return CUDA_ERROR_INVALID_CONTEXT;
         auto variable = std::make_shared<Conditional>(std::move(found), value, flags != 0);
         *out = variable->handle;

@@ -28,7 +28,7 @@ class Runner {
     void operator()(const std::shared_ptr<const KernelNodeWork> &work) {
         Launch launch = work->kernel.launch;
         launch.interrupts = run_.made;
-        run_kernel(*work->kernel.function->context, launch);
+        run_kernel(*work->kernel.function->context, launch, work->kernel.request.multiprocessors);
     }
     void operator()(const CopyNodeWork &work) { run_copy(work.copy, *work.context); }
     void operator()(const FillNodeWork &work) { run_fill(work.fill, *work.context); }

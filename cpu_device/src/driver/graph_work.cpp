@@ -10,7 +10,7 @@ namespace cpu_device {
 namespace {
 
 CUresult find_context(CUcontext handle, std::shared_ptr<Context> &context) {
-    context = handle ? lookup<Context>(handle) : current_context();
+    context = handle ? context_of(handle) : current_context();
     return usable(context.get());
 }
 

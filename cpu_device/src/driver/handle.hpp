@@ -25,7 +25,10 @@ enum class HandleKind : uint64_t {
     array,
     mipmapped_array,
     texture,
-    surface
+    surface,
+    green,
+    green_view,
+    resources
 };
 
 class Object {

@@ -11,6 +11,7 @@ struct LaunchRequest {
     Dim3 grid, block, cluster{1, 1, 1};
     unsigned shared = 0;
     bool cooperative = false, has_cluster = false;
+    unsigned multiprocessors = 0; // of a green context; 0: the device's
 };
 
 using LaunchAttributes = std::map<int, CUlaunchAttributeValue>;
@@ -36,6 +37,6 @@ CUresult make_kernel_work(std::shared_ptr<Function> function, const LaunchReques
 // The launch of a work whose request has changed.
 CUresult refresh(KernelWork &work);
 
-void run_kernel(Context &context, const Launch &launch);
+void run_kernel(Context &context, const Launch &launch, unsigned multiprocessors);
 
 } // namespace cpu_device

@@ -1,6 +1,7 @@
 // Launches: checked, the parameters copied, and put into a stream.
 #include "capture.hpp"
 #include "checks.hpp"
+#include "green_context.hpp"
 #include "interrupt.hpp"
 #include "kernel_work.hpp"
 #include "occupancy.hpp"
@@ -57,8 +58,8 @@ CUresult check(LaunchRequest &r, const Function &f) {
         allowed == kSharedPerBlock ? kSharedPerBlock : kernel.static_shared_bytes + static_cast<uint64_t>(allowed);
     if (kernel.static_shared_bytes + uint64_t(r.shared) > most) return CUDA_ERROR_INVALID_VALUE;
     if (r.cooperative) {
-        const auto resident =
-            static_cast<uint64_t>(blocks_per_multiprocessor(kernel, threads, r.shared)) * multiprocessors();
+        const auto resident = static_cast<uint64_t>(blocks_per_multiprocessor(kernel, threads, r.shared)) *
+                              (r.multiprocessors ? r.multiprocessors : static_cast<unsigned>(multiprocessors()));
         if (count(r.grid) > resident) return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
     }
     return take_cluster(r, f);
@@ -98,7 +99,7 @@ CUresult copy_params(const Kernel &kernel, void **params, void **extra, std::vec
     return CUDA_SUCCESS;
 }
 
-CUresult launch(CUfunction handle, const LaunchRequest &request, CUstream stream_handle, void **params, void **extra,
+CUresult launch(CUfunction handle, LaunchRequest request, CUstream stream_handle, void **params, void **extra,
                 const LaunchAttributes &attributes = {}) {
     return in_stream<Capturing::recorded>(stream_handle, [&](Stream &stream) {
         CUresult status = CUDA_SUCCESS;
@@ -106,6 +107,7 @@ CUresult launch(CUfunction handle, const LaunchRequest &request, CUstream stream
         if (!f) return status;
         if (f->context.get() != &stream.context) return CUDA_ERROR_INVALID_HANDLE;
         KernelWork work;
+        request.multiprocessors = stream.green ? stream.green->resources.sm.sm.smCount : 0;
         status = make_kernel_work(std::move(f), request, params, extra, work);
         if (status != CUDA_SUCCESS) return status;
         if (stream.capturing) {
@@ -115,8 +117,8 @@ CUresult launch(CUfunction handle, const LaunchRequest &request, CUstream stream
         }
         Context &context = stream.context;
         work.launch.interrupts = interrupts();
-        stream.submit(
-            [job = std::move(work.launch), program = work.function->program, &context] { run_kernel(context, job); });
+        stream.submit([job = std::move(work.launch), program = work.function->program, &context,
+                       n = request.multiprocessors] { run_kernel(context, job, n); });
         return CUDA_SUCCESS;
     });
 }
@@ -161,11 +163,13 @@ CUresult make_kernel_work(std::shared_ptr<Function> function, const LaunchReques
     return status == CUDA_SUCCESS ? copy_params(*work.function->kernel, params, extra, work.launch.params) : status;
 }
 
-void run_kernel(Context &context, const Launch &launch) {
+void run_kernel(Context &context, const Launch &launch, unsigned multiprocessors) {
     if (context.fault() != CUDA_SUCCESS) return;
     Fault fault;
     const Interruptible by_signal;
-    const Status status = run(launch, memory(), launch_options(), &context.stop, fault);
+    Options options = launch_options();
+    if (multiprocessors) options.threads = multiprocessors;
+    const Status status = run(launch, memory(), options, &context.stop, fault);
     if (status == Status::success) return;
     if (fault.kernel.empty()) fault.kernel = launch.kernel->name();
     context.fail(status, fault);

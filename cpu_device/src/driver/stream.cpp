@@ -32,8 +32,10 @@ StreamWork::~StreamWork() {
     working = before_;
 }
 
-Stream::Stream(std::shared_ptr<Context> owner_, unsigned flags_, int priority_)
-    : owner(std::move(owner_)), context(*owner), flags(flags_), priority(priority_), id(next_id()) {}
+Stream::Stream(std::shared_ptr<Context> owner_, unsigned flags_, int priority_, std::shared_ptr<GreenContext> green_,
+               bool is_default_)
+    : owner(std::move(owner_)), context(*owner), green(std::move(green_)), is_default(is_default_), flags(flags_),
+      priority(priority_), id(next_id()) {}
 
 // A signal is for the program's own threads, as Python's handlers expect.
 void Stream::start_worker() {

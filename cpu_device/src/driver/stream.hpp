@@ -16,6 +16,7 @@
 namespace cpu_device {
 
 class Context;
+class GreenContext;
 struct StreamCapture;
 
 constexpr int kGreatestPriority = -5; // 0 is the least
@@ -29,7 +30,8 @@ class Stream : public Object, public std::enable_shared_from_this<Stream> {
     static constexpr HandleKind kKind = HandleKind::stream;
     using Work = std::function<void()>;
 
-    Stream(std::shared_ptr<Context> owner, unsigned flags, int priority);
+    Stream(std::shared_ptr<Context> owner, unsigned flags, int priority, std::shared_ptr<GreenContext> green = nullptr,
+           bool is_default = false);
     // What waits is ordered behind what the stream semantics and wait_for() say.  `by_worker`: not in a thread that waits (host functions).
     Moment submit(Work work, bool by_worker = false);
     // Later operations begin after the moment.
@@ -42,7 +44,9 @@ class Stream : public Object, public std::enable_shared_from_this<Stream> {
     bool blocking() const { return !(flags & CU_STREAM_NON_BLOCKING); }
 
     const std::shared_ptr<Context> owner; // lets go of its streams when it ends
-    Context &context;
+    Context &context;                     // of a green context's stream: the primary one
+    const std::shared_ptr<GreenContext> green;
+    const bool is_default; // the legacy stream of the context, or of the green one
     const unsigned flags;
     std::atomic<int> priority;
     const uint64_t id;

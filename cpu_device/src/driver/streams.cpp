@@ -2,6 +2,7 @@
 #include "call.hpp"
 #include "capture.hpp"
 #include "event.hpp"
+#include "green_context.hpp"
 #include "poll.hpp"
 
 using namespace cpu_device;
@@ -11,7 +12,7 @@ namespace {
 CUresult create(CUstream *out, unsigned flags, int priority) {
     return in_context([&](Context &context) {
         if (!out || (flags & ~static_cast<unsigned>(CU_STREAM_NON_BLOCKING))) return CUDA_ERROR_INVALID_VALUE;
-        const std::shared_ptr<Stream> stream = context.make_stream(flags, clamped_priority(priority));
+        const std::shared_ptr<Stream> stream = context.make_stream(flags, clamped_priority(priority), current_green());
         publish(stream);
         *out = as<CUstream>(*stream);
         return CUDA_SUCCESS;
@@ -37,6 +38,17 @@ template <class T, class Get> CUresult ask(CUstream handle, T *out, Get &&get) {
 }
 
 } // namespace
+
+namespace cpu_device {
+
+void wait_for_event(Stream &stream, const Event &event) {
+    if (event.shared)
+        wait_for_shared(stream, event.shared);
+    else
+        stream.wait_for(event.moment());
+}
+
+} // namespace cpu_device
 
 extern "C" {
 
@@ -89,10 +101,7 @@ CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned flags) {
         if (stream.capturing && found->shared && flags) return CUDA_ERROR_NOT_SUPPORTED; // in graphs
         if (stream.capturing || found->captured) return capture_wait(stream, found, flags & CU_EVENT_WAIT_EXTERNAL);
         if (flags) return CUDA_ERROR_INVALID_VALUE; // of a capture only
-        if (found->shared)
-            wait_for_shared(stream, found->shared);
-        else
-            stream.wait_for(found->moment());
+        wait_for_event(stream, *found);
         return CUDA_SUCCESS;
     });
 }
@@ -114,16 +123,18 @@ CUresult cuStreamGetDevice(CUstream handle, CUdevice *device) {
 }
 
 CUresult cuStreamGetCtx(CUstream handle, CUcontext *context) {
-    return ask(handle, context, [](Stream &stream) { return as<CUcontext>(stream.context); });
+    return ask(handle, context, [](Stream &stream) { return Named{stream.owner, stream.green}.handle(); });
 }
 
 CUresult cuStreamGetCtx_v2(CUstream handle, CUcontext *context, CUgreenCtx *green) {
-    if (green) *green = nullptr;
-    return cuStreamGetCtx(handle, context);
+    return ask(handle, context, [&](Stream &stream) {
+        if (green) *green = stream.green ? as<CUgreenCtx>(*stream.green) : nullptr;
+        return as<CUcontext>(stream.context);
+    });
 }
 
 CUresult cuStreamGetGreenCtx(CUstream handle, CUgreenCtx *out) {
-    return ask(handle, out, [](Stream &) { return CUgreenCtx{}; }); // there are none
+    return ask(handle, out, [](Stream &stream) { return stream.green ? as<CUgreenCtx>(*stream.green) : nullptr; });
 }
 
 CUresult cuLaunchHostFunc(CUstream handle, CUhostFn function, void *data) {
