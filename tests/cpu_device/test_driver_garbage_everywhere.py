@@ -37,11 +37,13 @@ def begin():
     graph = d.cuGraphCreate(0)
     node = d.cuGraphAddEmptyNode(graph, [], None)
     stream = d.cuStreamCreate(1)
+    whole = d.cuDevResourceGenerateDesc([d.cuDeviceGetDevResource(0, 1)], None)
     state.update({"": [int(x) for x in (dead_stream, dead_event, dead_module, dead_function, freed)], "CUstream": int(stream),
         "CUevent": int(d.cuEventCreate(0)), "CUmodule": int(loaded), "CUfunction": int(kernel("small")), "CUcontext": int(context),
         "CUmemoryPool": int(d.cuDeviceGetDefaultMemPool(0)), "CUlibrary": int(code), "CUkernel": int(d.cuLibraryGetKernel(code, "small")),
         "CUdeviceptr": int(d.cuMemAlloc(1000)), "CUdeviceptr_v2": int(d.cuMemAllocManaged(1000, 1)), "CUgraph": int(graph),
-        "CUgraphNode": int(node), "CUgraphExec": int(d.cuGraphInstantiate(graph, 0)), "CUdevice": 0})
+        "CUgraphNode": int(node), "CUgraphExec": int(d.cuGraphInstantiate(graph, 0)), "CUdevice": 0,
+        "CUdevResourceDesc": int(whole), "CUgreenCtx": int(d.cuGreenCtxCreate(whole, 0, 1))})
 
 def good():
     return state

@@ -107,7 +107,7 @@ void Context::let_wait(Stream &made) {
     {
         std::lock_guard<std::mutex> guard(lock_);
         for (const auto &[moment, green] : waits_)
-            if (!green || green == made.green.get()) moments.push_back(moment);
+            if (!green || (made.green && green == made.green->id)) moments.push_back(moment);
     }
     for (const Moment &moment : moments) made.wait_for(moment);
 }
@@ -118,7 +118,7 @@ void Context::wait_for(const Moment &moment, const GreenContext *green) {
         std::lock_guard<std::mutex> guard(lock_);
         waits_.erase(std::remove_if(waits_.begin(), waits_.end(), [](auto &w) { return w.first.passed(); }),
                      waits_.end());
-        waits_.emplace_back(moment, green);
+        waits_.emplace_back(moment, green ? green->id : 0);
         streams = streams_;
     }
     for (const auto &stream : streams)

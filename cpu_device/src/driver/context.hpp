@@ -64,7 +64,8 @@ class Context : public Object, public std::enable_shared_from_this<Context> {
     std::mutex failing_;
     std::mutex lock_;
     std::atomic<uint64_t> life_{0};
-    std::vector<std::pair<Moment, const GreenContext *>> waits_; // of wait_for(), for streams to come
+    // Of wait_for(), for streams to come: of which green context, 0 for all.
+    std::vector<std::pair<Moment, uint64_t>> waits_;
     std::shared_ptr<Stream> legacy_;
     std::vector<std::shared_ptr<Stream>> streams_;
     std::map<uint64_t, std::shared_ptr<Object>> owned_;
