@@ -37,6 +37,7 @@ TESTS = {
         "driver_memory",
         "driver_capture",
         "driver_graph",
+        "driver_green",
         "driver_interrupt",
         "driver_managed",
         "driver_peers",
